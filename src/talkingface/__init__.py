@@ -1,0 +1,5 @@
+"""A PyTorch Lightning model zoo for talking faces."""
+
+from talkingface._version import __version__
+
+__all__ = ["__version__"]

@@ -1,0 +1,67 @@
+"""Output files appear whole or not at all: write aside, then rename."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def _beside(path: Path) -> Path:
+    """A hidden name in the same folder with the same suffix, so that the rename stays on one file system."""
+    return path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
+
+
+@contextmanager
+def atomic_file(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path that becomes ``path`` when the block ends well, and vanishes when it does not.
+
+    An existing file stays untouched until the new one is complete, also under Ctrl-C or a full disk.
+
+    Args:
+        path: the file to make; its folder is created.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = _beside(path)
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """As :func:`atomic_file`, for a folder; an existing folder is replaced as a whole.
+
+    Args:
+        path: the folder to make.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = _beside(path)
+    part.mkdir()
+    try:
+        yield part
+        if path.exists():
+            old = _beside(path)
+            os.replace(path, old)
+            os.replace(part, path)
+            shutil.rmtree(old)
+        else:
+            os.replace(part, path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a small text file, whole or not at all.
+
+    Args:
+        path: the file to make.
+        text: its content, written as UTF-8.
+    """
+    with atomic_file(path) as part:
+        part.write_text(text, encoding="utf-8")

@@ -1,0 +1,71 @@
+"""The two forms of a picture: uint8 ``(..., H, W, 3)`` at file boundaries, float ``(..., 3, H, W)`` between parts."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from talkingface.core.errors import ShapeError
+
+
+def to_float(frames: NDArray[np.uint8] | Tensor) -> Tensor:
+    """Convert file pixels to what parts exchange.
+
+    Args:
+        frames: uint8 ``(..., H, W, 3)`` in ``[0, 255]``.
+
+    Returns:
+        float32 ``(..., 3, H, W)`` in ``[-1, 1]``, contiguous.
+
+    Raises:
+        ShapeError: when the last axis is not RGB or the type is not uint8.
+    """
+    tensor = torch.as_tensor(frames)
+    if tensor.dtype != torch.uint8 or tensor.ndim < 3 or tensor.shape[-1] != 3:
+        raise ShapeError(f"frames are {tensor.dtype} {tuple(tensor.shape)}, expected uint8 (..., H, W, 3).")
+    return tensor.movedim(-1, -3).contiguous().float().div_(127.5).sub_(1.0)
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Convert rendered images to file pixels; values outside ``[-1, 1]`` are clamped.
+
+    Args:
+        images: float ``(..., 3, H, W)``, nominally in ``[-1, 1]``.
+
+    Returns:
+        uint8 ``(..., H, W, 3)`` in ``[0, 255]``, rounded to nearest.
+    """
+    pixels = images.float().add(1.0).mul(127.5).round_().clamp_(0, 255)
+    return pixels.to(torch.uint8).movedim(-3, -1).contiguous()
+
+
+def resize(images: Tensor, size: int | tuple[int, int]) -> Tensor:
+    """Resize with anti-aliasing; a no-op at the wanted size.
+
+    Args:
+        images: float ``(B, C, H, W)``.
+        size: side of a square, or (height, width), in pixels.
+
+    Returns:
+        ``(B, C, h, w)``.
+    """
+    target = (size, size) if isinstance(size, int) else size
+    if tuple(images.shape[-2:]) == target:
+        return images
+    return functional.interpolate(images, target, mode="bilinear", align_corners=False, antialias=True)
+
+
+def center_square(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Crop the largest centred square.
+
+    Args:
+        frames: ``(..., H, W, 3)``.
+
+    Returns:
+        ``(..., S, S, 3)`` with ``S = min(H, W)``; a view.
+    """
+    height, width = frames.shape[-3:-1]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return frames[..., top : top + side, left : left + side, :]

@@ -1,0 +1,116 @@
+"""What flows between the rooms: plain dicts for batches, small frozen records for everything else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NotRequired, TypedDict
+
+from torch import Tensor
+
+
+class PairBatch(TypedDict):
+    """Two frames of one clip, for training a motion representation."""
+
+    source: Tensor  # (B,3,H,W) in [-1,1]
+    driving: Tensor  # (B,3,H,W) in [-1,1]
+    identity: Tensor  # (B,) int64, index within the data set
+    clip_id: list[str]
+    landmarks: NotRequired[Tensor]  # (B,2,68,2) of source and driving, fractions of the frame
+    pose: NotRequired[Tensor]  # (B,2,3) yaw, pitch, roll in degrees
+
+
+class ClipBatch(TypedDict):
+    """Whole clips, for evaluation and for training a motion generator."""
+
+    video: Tensor  # (B,T,3,H,W) in [-1,1]
+    identity: Tensor  # (B,) int64
+    clip_id: list[str]
+    fps: float
+    audio: NotRequired[Tensor]  # (B,S) 16 kHz mono in [-1,1], or cached features (B,L,Ta,C)
+    motion: NotRequired[Tensor]  # (B,T,D), cached
+    controls: NotRequired[Mapping[str, Tensor]]  # pose (B,T,3), location (B,T), scale (B,T), emotion …
+    mask: NotRequired[Tensor]  # (B,T) bool, true where a frame exists
+
+
+@dataclass(frozen=True)
+class Source:
+    """All that depends on the portrait alone; computed once, used for every frame.
+
+    Args:
+        features: maps that the renderer warps, coarse first, each ``(B, C, h, w)`` or ``(B, C, d, h, w)``.
+        identity: code of the portrait ``(B, C)``.
+        motion: motion of the portrait itself ``(B, D)``.
+        canonical: canonical keypoints ``(B, K, 3)`` where the representation has them.
+    """
+
+    features: tuple[Tensor, ...]
+    identity: Tensor
+    motion: Tensor
+    canonical: Tensor | None = None
+
+    def expand(self, batch: int) -> "Source":
+        """One portrait seen as a batch, without copying.
+
+        Args:
+            batch: number of frames to render together; the record must hold one portrait or ``batch`` of them.
+        """
+
+        def widen(tensor: Tensor) -> Tensor:
+            return tensor.expand(batch, *tensor.shape[1:])
+
+        canonical = None if self.canonical is None else widen(self.canonical)
+        return Source(tuple(map(widen, self.features)), widen(self.identity), widen(self.motion), canonical)
+
+
+@dataclass(frozen=True)
+class RenderOutput:
+    """A rendered frame and what explains it.
+
+    Args:
+        image: ``(B, 3, H, W)``, nominally in ``[-1, 1]``; not clamped, so that losses see what the network made.
+        flow: where each pixel was taken from, ``(B, H, W, 2)`` in normalised coordinates, x then y.
+        occlusion: how much of the warped source is shown, ``(B, 1, H, W)`` in ``[0, 1]``; the rest is painted.
+    """
+
+    image: Tensor
+    flow: Tensor
+    occlusion: Tensor
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a motion generator is told.
+
+    Args:
+        audio: ``(B, T, A)``.
+        start_motion: motion of the frame before the first, ``(B, D)``.
+        portrait: code of the portrait, ``(B, C)``.
+        controls: named tracks, see DESIGN conventions (pose, location, scale, emotion, mouth).
+        mask: ``(B, T)`` bool, true where a frame exists.
+    """
+
+    audio: Tensor
+    start_motion: Tensor
+    portrait: Tensor
+    controls: Mapping[str, Tensor] = field(default_factory=dict)
+    mask: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class ClipPrediction:
+    """One predicted clip beside what it should have been, as evaluators read it.
+
+    Args:
+        clip_id: name of the clip.
+        video: uint8 ``(T, 3, H, W)``.
+        target: uint8 ``(T, 3, H, W)``, absent in cross-reenactment.
+        source: the portrait, uint8 ``(3, H, W)``.
+        audio: 16 kHz mono ``(S,)``.
+        fps: frames a second.
+    """
+
+    clip_id: str
+    video: Tensor
+    target: Tensor | None = None
+    source: Tensor | None = None
+    audio: Tensor | None = None
+    fps: float = 25.0
