@@ -1,0 +1,162 @@
+"""Two decoders with one interface: decord where it is known to be right, PyAV for everything else."""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import av
+import numpy as np
+from av.container import InputContainer
+from numpy.typing import NDArray
+
+from talkingface.core.errors import MediaError
+from talkingface.core.media.picture import BACKGROUND
+from talkingface.core.media.probe import VideoIndex, decoded, opened, video_stream
+
+_log = logging.getLogger(__name__)
+# Frames ahead that are cheaper to decode than to seek to. x264 makes key frames 10 to 10 s apart.
+_THREADS = 2
+
+
+class Decoder(Protocol):
+    """Gives stored frames by index, upright."""
+
+    def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+        """Frames ``(n, H, W, 3)`` at ascending stored ``indices``."""
+
+    def close(self) -> None:
+        """Free the file."""
+
+
+def open_decoder(index: VideoIndex) -> Decoder:
+    """The fastest decoder that reads this file correctly.
+
+    Args:
+        index: the file's packet table.
+    """
+    if index.fast:
+        try:
+            return DecordDecoder(index)
+        except (ImportError, RuntimeError) as error:  # not built for this machine, or it refuses the file
+            _log.debug("decord does not read %s, PyAV does: %s", index.info.path, error)
+    return PyAVDecoder(index)
+
+
+class DecordDecoder:
+    """decord: exact and fast seeks; falls back to PyAV for good as soon as it stumbles.
+
+    A reader must live in the process that opened it: after a fork it hangs.
+    """
+
+    def __init__(self, index: VideoIndex) -> None:
+        import decord
+
+        decord.logging.set_level(decord.logging.QUIET)
+        self._index = index
+        self._reader: Any = decord.VideoReader(str(index.info.path), num_threads=_THREADS)
+        self._fallback: PyAVDecoder | None = None
+        if len(self._reader) != index.info.frames:
+            raise RuntimeError(f"decord counts {len(self._reader)} frames, the packets {index.info.frames}")
+
+    def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+        if self._fallback is None:
+            try:
+                frames: NDArray[np.uint8] = self._reader.get_batch(list(indices)).asnumpy()
+                return frames
+            except RuntimeError as error:  # DECORDError is one
+                _log.debug("decord stumbles over %s, PyAV takes over: %s", self._index.info.path, error)
+                self._fallback = PyAVDecoder(self._index)
+        return self._fallback.read(indices)
+
+    def close(self) -> None:
+        self._reader = None
+        if self._fallback is not None:
+            self._fallback.close()
+
+
+class PyAVDecoder:
+    """PyAV: reads all that FFmpeg does. Frames that do not decode show the one before them."""
+
+    def __init__(self, index: VideoIndex) -> None:
+        self._index = index
+        self._context: AbstractContextManager[InputContainer] | None = None
+        self._open()
+
+    def _open(self) -> None:
+        self.close()
+        self._context = opened(self._index.info.path)
+        self._container = self._context.__enter__()
+        self._stream = video_stream(self._container, self._index.info.path)
+        self._stream.thread_type = "AUTO"
+        self._stream.codec_context.thread_count = _THREADS
+        self._frames = decoded(self._container, self._stream)
+        self._shown: tuple[int, av.VideoFrame] | None = None  # the frame that is on the screen, and its index
+        self._ahead: tuple[int, av.VideoFrame] | None = None  # the one decoded after it
+        self._count = 0
+
+    def _next(self) -> tuple[int, av.VideoFrame] | None:
+        frame = next(self._frames, None)
+        if frame is None:
+            return None
+        if self._index.counted:
+            self._count += 1
+            return self._count - 1, frame
+        stamp = frame.pts if frame.pts is not None else -(2**62)
+        return int(np.searchsorted(self._index.pts, stamp, side="right")) - 1, frame
+
+    def _seek(self, wanted: int) -> None:
+        """Go to the last key frame at or before ``wanted``, unless decoding on is as near."""
+        keys = self._index.key_frames
+        place = int(np.searchsorted(keys, wanted, side="right")) - 1
+        key = int(keys[place]) if place >= 0 else 0
+        here = self._ahead[0] if self._ahead else self._shown[0] if self._shown else -1
+        behind = self._shown is not None and wanted < self._shown[0]
+        if self._index.counted or key <= 0:
+            if behind:
+                self._open()
+            return
+        if not behind and key <= here + 1:
+            return
+        self._container.seek(int(self._index.pts[key]), stream=self._stream, backward=True)
+        self._frames = decoded(self._container, self._stream)
+        self._shown, self._ahead = None, self._next()
+        if self._ahead is None or self._ahead[0] > wanted:  # the seek went wrong
+            self._open()
+
+    def _frame(self, wanted: int) -> av.VideoFrame:
+        self._seek(wanted)
+        while self._ahead is None or self._ahead[0] <= wanted:
+            if self._ahead is not None:
+                self._shown = self._ahead
+                if self._shown[0] == wanted:
+                    self._ahead = None
+                    break
+            self._ahead = self._next()
+            if self._ahead is None:
+                break
+        best = self._shown or self._ahead
+        if best is None:
+            raise MediaError(f"{self._index.info.path}: frame {wanted} cannot be decoded. Export the file again.")
+        return best[1]
+
+    def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+        return np.stack([self._upright(self._frame(index)) for index in indices])
+
+    def _upright(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        info = self._index.info
+        turned = info.rotation in (90, 270)
+        # A browser's recording may change its size on the way: every frame gets the size of the first.
+        size = {"width": info.height, "height": info.width} if turned else {"width": info.width, "height": info.height}
+        if any(component.is_alpha for component in frame.format.components):
+            layered = frame.to_ndarray(format="rgba", **size).astype(np.float32)
+            share = layered[..., 3:] / 255.0
+            pixels = (layered[..., :3] * share + np.float32(BACKGROUND) * (1 - share)).round().astype(np.uint8)
+        else:
+            pixels = frame.to_ndarray(format="rgb24", **size)
+        return np.ascontiguousarray(np.rot90(pixels, info.rotation // 90)) if info.rotation else pixels
+
+    def close(self) -> None:
+        if self._context is not None:
+            self._context.__exit__(None, None, None)
+            self._context = None

@@ -1,0 +1,258 @@
+"""What a video file holds, and when each of its frames is shown; read from the packets, without decoding them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from talkingface.core.errors import MediaError
+from talkingface.core.media.paths import input_file
+
+VIDEO_SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".3gp", ".webm", ".mkv", ".avi", ".mpg", ".mpeg"),
+    *(".ts", ".mts", ".flv", ".wmv", ".ogv"),
+)
+
+# Containers whose time stamps or seeking cannot be trusted: frames are counted from the start instead.
+# AVI has decoding times only, GIF frames build on each other, programme and transport streams have no index.
+_COUNTED = {"avi", "gif", "mpeg", "mpegts", "apng"}
+# Where decord was checked against PyAV to give the same pixels. Elsewhere it fails (AV1, GIF, Ogg, MPEG-TS), shows
+# frames that an edit list hides, or takes 10-bit samples for 8-bit ones.
+_DECORD_CONTAINERS = {"mov", "mp4", "matroska", "webm", "avi"}
+_DECORD_CODECS = {"h264", "hevc", "mpeg4", "vp9"}
+_DECORD_PIXELS = {"yuv420p", "yuvj420p"}
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """Facts of a video file.
+
+    Attributes:
+        path: the file.
+        frames: number of frames as stored.
+        fps: mean frame rate as stored, in Hz.
+        seconds: from the start of the first frame to the end of the last.
+        width, height: of the upright picture with square pixels, in pixels.
+        rotation: degrees that the stored frames are turned counter-clockwise to stand upright.
+        audio: whether there is a sound track.
+        codec: name of the video codec, as FFmpeg has it.
+    """
+
+    path: Path
+    frames: int
+    fps: float
+    seconds: float
+    width: int
+    height: int
+    rotation: int
+    audio: bool
+    codec: str
+
+
+@dataclass(frozen=True)
+class VideoIndex:
+    """Everything a decoder needs to find a frame.
+
+    Attributes:
+        info: facts of the file.
+        pts: time stamp of each shown frame in display order, in ticks of the stream, ``(frames,)``.
+        times: the same in seconds since the first frame, ``(frames,)``.
+        key_frames: indices of frames where decoding may start.
+        counted: whether frames must be counted from the start, because time stamps or seeking cannot be trusted.
+        fast: whether decord reads this file correctly.
+    """
+
+    info: VideoInfo
+    pts: NDArray[np.int64]
+    times: NDArray[np.float64]
+    key_frames: NDArray[np.int64]
+    counted: bool
+    fast: bool
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[InputContainer]:
+    """Open a container, with one clear line when it is none.
+
+    Args:
+        path: an existing file.
+
+    Raises:
+        MediaError: when FFmpeg knows no such format.
+    """
+    try:
+        container = av.open(str(path))
+    except (av.error.FFmpegError, OSError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise MediaError(
+            f"{path} is not a video or sound file that can be read, or is cut off ({reason}). Export it again as mp4."
+        ) from error
+    with container:
+        yield container
+
+
+def video_stream(container: InputContainer, path: Path) -> VideoStream:
+    """First stream of moving pictures; a cover picture of a sound file is none.
+
+    Args:
+        container: the open file.
+        path: named in the message.
+
+    Raises:
+        MediaError: when the file holds only sound, or is a still picture.
+    """
+    name = container.format.name
+    if name.endswith("_pipe") or name in ("image2", "tty"):
+        kind = "text" if name == "tty" else "a picture"
+        raise MediaError(f"{path} is {kind}, not a video. Give an mp4, mov, webm, mkv, avi or gif file.")
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    if container.streams.audio:
+        raise MediaError(f"{path} has sound but no video. Give a file with moving pictures, or use it as the audio.")
+    raise MediaError(f"{path} has no video stream. Export it again as mp4.")
+
+
+def index_video(path: str | Path) -> VideoIndex:
+    """Read the packet table of a video and decode its first frame.
+
+    Args:
+        path: any container that FFmpeg opens.
+
+    Raises:
+        MediaError: a missing, empty or damaged file, one without video, or one of which no frame decodes.
+    """
+    path = input_file(path)
+    with opened(path) as container:
+        stream = video_stream(container, path)
+        pts, keys, last, whole = _packet_table(container, stream)
+    if not len(pts):
+        raise MediaError(f"{path} holds zero video frames. It is cut off or was never finished; export it again.")
+    with opened(path) as container:
+        stream = video_stream(container, path)
+        first = next(decoded(container, stream), None)
+        if first is None:
+            raise MediaError(f"{path}: not one frame can be decoded. The file is damaged; export it again.")
+        counted = bool(set(container.format.name.split(",")) & _COUNTED)
+        pixel = stream.sample_aspect_ratio or 1
+        width, height = round(first.width * float(pixel)) or first.width, first.height
+        rotation = int(getattr(first, "rotation", 0)) % 360
+        if rotation in (90, 270):
+            width, height = height, width
+        codec = stream.codec_context.codec.canonical_name
+        fast = (
+            whole
+            and pixel == 1
+            and rotation % 90 == 0
+            and stream.codec_context.pix_fmt in _DECORD_PIXELS
+            and codec in _DECORD_CODECS
+            and bool(set(container.format.name.split(",")) & _DECORD_CONTAINERS)
+        )
+        base = float(stream.time_base or 1)
+        if stream.duration and container.format.name == "avi":  # an even rate, whatever the stamps say
+            times, last = np.arange(len(pts)) * (float(stream.duration) * base / len(pts)), 0
+        else:
+            times = (pts - pts[0]) * base
+        seconds = float(times[-1]) + _last_duration(times, last * base)
+        audio = bool(container.streams.audio)
+    info = VideoInfo(path, len(pts), len(pts) / seconds, seconds, width, height, rotation, audio, codec)
+    return VideoIndex(info, pts, times, np.searchsorted(pts, keys), counted, fast)
+
+
+def _packet_table(
+    container: InputContainer, stream: VideoStream
+) -> tuple[NDArray[np.int64], NDArray[np.int64], int, bool]:
+    """Time stamps in display order, those of key frames, the last frame's duration in ticks, and whether the file
+    is whole and shows all it stores."""
+    stamps: list[int] = []
+    keys: list[int] = []
+    durations: dict[int, int] = {}
+    stored, whole = 0, True
+    try:
+        for packet in container.demux(stream):
+            if packet.size == 0:  # the flush at the end
+                continue
+            stored += 1
+            stamp = packet.pts if packet.pts is not None else packet.dts
+            if stamp is None or packet.is_discard or packet.is_corrupt:
+                whole = False
+                if stamp is None or packet.is_discard:
+                    continue
+            stamps.append(stamp)
+            durations[stamp] = packet.duration or 0
+            if packet.is_keyframe:
+                keys.append(stamp)
+    except (av.error.FFmpegError, OSError):
+        whole = False  # cut off: what was there before is used
+    pts = np.unique(np.asarray(stamps, dtype=np.int64))
+    whole = whole and len(pts) == stored and stream.frames in (0, stored)
+    last = durations[int(pts[-1])] if len(pts) else 0
+    return pts, np.unique(np.asarray(keys, dtype=np.int64)), last, whole
+
+
+def decoded(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+    """Frames in display order from where the container stands; damaged packets are passed over, and a cut ends it.
+
+    Args:
+        container: the open file.
+        stream: one of its video streams.
+    """
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, av.error.FFmpegError, OSError):
+            return
+        try:
+            yield from packet.decode()  # type: ignore[misc]  # a video stream decodes to video frames
+        except av.error.FFmpegError:
+            continue
+
+
+def _last_duration(times: NDArray[np.float64], stated: float) -> float:
+    """How long the last frame is shown: as stated, else as long as a frame on average, else one of 25 fps."""
+    usual = float(times[-1]) / (len(times) - 1) if len(times) > 1 else 0.0
+    return stated if stated > 0 else usual if usual > 0 else 0.04
+
+
+def probe_video(path: str | Path) -> VideoInfo:
+    """Facts of a video file; its first frame is decoded, so that an unusable file is found out here.
+
+    Args:
+        path: any container that FFmpeg opens.
+
+    Raises:
+        MediaError: a missing, empty or damaged file, or one without video.
+    """
+    return index_video(path).info
+
+
+def is_video(path: str | Path) -> bool:
+    """Whether a file holds moving pictures: by its suffix where that is known, else by its content.
+
+    Args:
+        path: the file; a gif counts as a video when it has more than one frame.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix in VIDEO_SUFFIXES:
+        return True
+    try:
+        with Image.open(path) as picture:
+            return suffix == ".gif" and int(getattr(picture, "n_frames", 1)) > 1
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
+        pass
+    try:
+        with opened(input_file(path)) as container:
+            video_stream(container, path)
+            return True
+    except MediaError:
+        return False
