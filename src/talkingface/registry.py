@@ -1,0 +1,173 @@
+"""Which parts exist: kind and short name → class. Nothing is imported before it is asked for.
+
+A package of your own adds a part by an entry point in the group ``talkingface.plugins``, named ``kind.name``::
+
+    [project.entry-points."talkingface.plugins"]
+    "renderer.mine" = "my_package.renderers:MyRenderer"
+"""
+
+import functools
+import importlib
+from dataclasses import dataclass
+
+from talkingface.core.errors import ConfigError, did_you_mean
+
+GROUP = "talkingface.plugins"
+
+KINDS = {
+    "motion": "picture → motion",
+    "renderer": "portrait and motion → picture",
+    "discriminator": "picture → how real it looks",
+    "perceptual": "network whose features compare pictures",
+    "metric": "how good a clip is",
+    "data": "training and test clips",
+    "task": "what is trained, and how",
+}
+
+BUILTIN = {
+    ("motion", "latent"): (
+        "talkingface.motion:LatentMotion",
+        "identity-decoupled latent on a linear basis, 20-d (LIA; AniTalker's HAL and motion decomposition)",
+    ),
+    ("renderer", "lia"): ("talkingface.renderers:LIARenderer", "flow-warped StyleGAN2 synthesis of LIA"),
+    ("discriminator", "lia"): ("talkingface.renderers:LIADiscriminator", "StyleGAN2 discriminator of LIA"),
+    ("perceptual", "vgg19"): ("talkingface.losses:VGG19Perceptual", "multi-scale VGG19 feature distance"),
+    ("perceptual", "vgg16"): ("talkingface.losses:VGG16Perceptual", "multi-scale VGG16 feature distance"),
+    ("metric", "psnr"): ("talkingface.metrics:PSNR", "peak signal-to-noise ratio per frame, in dB"),
+    ("metric", "ssim"): ("talkingface.metrics:SSIM", "structural similarity per frame, Wang's window"),
+    ("data", "synthetic"): ("talkingface.data:SyntheticPairs", "procedural talking heads with ground truth"),
+    ("data", "folder"): ("talkingface.data:FolderPairs", "a folder of video clips, split by identity"),
+    ("task", "reconstruction"): (
+        "talkingface.tasks:Reconstruction",
+        "stage 1: one frame of a clip is rendered from another (LIA, AniTalker)",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One line of the registry.
+
+    Args:
+        kind: what the part does, a key of :data:`KINDS`.
+        name: its short name.
+        target: ``"package:Class"``.
+        about: one line for ``talkingface list``.
+        origin: ``"talkingface"``, or the distribution that brought the part.
+    """
+
+    kind: str
+    name: str
+    target: str
+    about: str
+    origin: str = "talkingface"
+
+    @property
+    def path(self) -> str:
+        """``"package.Class"``, as configurations write it."""
+        return self.target.replace(":", ".")
+
+
+def kinds() -> list[str]:
+    """The kinds of part."""
+    return list(KINDS)
+
+
+def parts() -> list[Part]:
+    """All parts, ours first."""
+    return list(_table()[0].values())
+
+
+def broken() -> dict[str, str]:
+    """Plugins that cannot be used: entry point → reason."""
+    return dict(_table()[1])
+
+
+def names(kind: str) -> list[str]:
+    """Short names of the parts of a kind.
+
+    >>> names("renderer")[0]
+    'lia'
+
+    Raises:
+        ConfigError: for an unknown kind, here and below.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"there is no kind of part '{kind}'; known: {did_you_mean(kind, KINDS)}.")
+    return [part.name for part in parts() if part.kind == kind]
+
+
+def describe(kind: str, name: str) -> Part:
+    """What the registry knows of a part.
+
+    Raises:
+        ConfigError: for an unknown name; the known ones are listed, the nearest first.
+    """
+    known = names(kind)
+    if name not in known:
+        reason = broken().get(f"{kind}.{name}")
+        if reason:
+            raise ConfigError(f"the plugin '{kind}.{name}' cannot be used: {reason}.")
+        raise ConfigError(f"there is no {kind} '{name}'; known: {did_you_mean(name, known)}.")
+    return _table()[0][kind, name]
+
+
+def path(kind: str, name: str) -> str:
+    """Import path of a part.
+
+    >>> path("renderer", "lia")
+    'talkingface.renderers.LIARenderer'
+
+    Raises:
+        ConfigError: as :func:`describe`.
+    """
+    return describe(kind, name).path
+
+
+def load(kind: str, name: str) -> type:
+    """Import the class of a part.
+
+    Raises:
+        ConfigError: for an unknown name, or when the module cannot be imported or lacks the class.
+    """
+    part = describe(kind, name)
+    module, _, attribute = part.target.partition(":")
+    try:
+        found: type = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"the {kind} '{name}' of {part.origin} cannot be imported: {error}.") from error
+    return found
+
+
+@functools.cache
+def _table() -> tuple[dict[tuple[str, str], Part], dict[str, str]]:
+    """Parts, and what is wrong with the plugins that are none; read once a process."""
+    from importlib.metadata import entry_points  # 20 ms, not needed by ``talkingface --help``
+
+    table = {key: Part(*key, target, about) for key, (target, about) in BUILTIN.items()}
+    wrong: dict[str, str] = {}
+    for entry in entry_points(group=GROUP):
+        kind, _, name = entry.name.partition(".")
+        origin = entry.dist.name if entry.dist else entry.value
+        reason = _fault(kind, name, entry.value)
+        if reason is None and (kind, name) in table:
+            reason = f"'{entry.name}' is taken by {table[kind, name].origin}"
+        if reason:
+            wrong[entry.name] = f"{reason} (from {origin})"
+        else:
+            table[kind, name] = Part(kind, name, entry.value, f"plugin {entry.value}", origin)
+    return table, wrong
+
+
+def _fault(kind: str, name: str, target: str) -> str | None:
+    """What is wrong with an entry point, as far as can be seen without importing its package."""
+    from importlib.util import find_spec
+
+    if kind not in KINDS or not name:
+        return f"its name must be kind.name with a kind of: {', '.join(KINDS)}"
+    module, _, attribute = target.partition(":")
+    if not module or not attribute.isidentifier():
+        return f"'{target}' is not of the form package.module:Class"
+    if find_spec(module.split(".")[0]) is None:
+        return f"there is no package '{module.split('.')[0]}'"
+    return None

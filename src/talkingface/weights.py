@@ -1,0 +1,150 @@
+"""Networks that others trained: where they come from, where they are looked for, and how to fetch them.
+
+The manifest is ``weights.json``; ``sha256`` there is the whole checksum or its beginning (torchvision names its files
+after the first eight digits).
+"""
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from talkingface.core.errors import WeightsError, did_you_mean
+from talkingface.core.files import atomic_file
+
+CHUNK = 1 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class Network:
+    """One entry of the manifest.
+
+    Args:
+        name: its short name.
+        about: what it is and who trained it.
+        file: its file name.
+        url: where it comes from.
+        sha256: checksum of the file, or the first digits of it.
+        licence: of the weights.
+        used_by: the parts and recipes that need it.
+    """
+
+    name: str
+    about: str
+    file: str
+    url: str
+    sha256: str
+    licence: str
+    used_by: tuple[str, ...]
+
+
+@functools.cache
+def manifest() -> dict[str, Network]:
+    """Every known network, by name."""
+    content = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+    return {name: Network(name, **entry | {"used_by": tuple(entry["used_by"])}) for name, entry in content.items()}
+
+
+def network(name: str) -> Network:
+    """One network of the manifest.
+
+    Raises:
+        WeightsError: for an unknown name; the known ones are listed, the nearest first.
+    """
+    if name not in manifest():
+        raise WeightsError(f"no network '{name}' is known; known: {did_you_mean(name, manifest())}.")
+    return manifest()[name]
+
+
+def find_weights(name: str, path: str | Path | None = None) -> Path:
+    """Find the file of a network on this machine; nothing is downloaded.
+
+    Looked for in this order: ``path``; ``$TALKINGFACE_WEIGHTS/<file>`` and ``$TALKINGFACE_WEIGHTS/<name>.safetensors``;
+    ``$TORCH_HOME/hub/checkpoints/<file>`` (``~/.cache/torch`` by default).
+
+    Args:
+        name: its name in the manifest.
+        path: a local copy.
+
+    Raises:
+        WeightsError: naming the command that fetches it.
+    """
+    entry = network(name)
+    if path is not None:
+        path = Path(path).expanduser()
+        if not path.is_file():
+            raise WeightsError(f"{path} does not exist; it was given as the weights of {name}.")
+        return path
+    places = [_torch_home() / "hub" / "checkpoints" / entry.file]
+    own = os.environ.get("TALKINGFACE_WEIGHTS")
+    if own:
+        places = [Path(own) / entry.file, Path(own) / f"{name}.safetensors", *places]
+    for place in places:
+        if place.is_file():
+            return place
+    raise WeightsError(
+        f"the weights of {name} are not on this machine. Run 'talkingface doctor --fetch {name}', give the path of a "
+        f"local copy, or put {entry.file} or {name}.safetensors into the folder that $TALKINGFACE_WEIGHTS names."
+    )
+
+
+def fetch_weights(
+    name: str, *, url: str | None = None, progress: Callable[[int, int | None], None] | None = None
+) -> Path:
+    """Download a network, check it, and put it where :func:`find_weights` looks; a good copy is kept.
+
+    Args:
+        name: its name in the manifest.
+        url: a mirror to take it from instead of its origin; the checksum stays the same.
+        progress: told the bytes done and their total, where the server says it.
+
+    Returns:
+        The file.
+
+    Raises:
+        WeightsError: when it cannot be fetched, or is not what the manifest says; then no file is left.
+    """
+    entry = network(name)
+    own = os.environ.get("TALKINGFACE_WEIGHTS")
+    target = (Path(own) if own else _torch_home() / "hub" / "checkpoints") / entry.file
+    if target.is_file() and sha256(target).startswith(entry.sha256):
+        return target
+    address = url or entry.url
+    with atomic_file(target) as part:
+        try:
+            with urlopen(address, timeout=60) as answer, part.open("wb") as file:
+                length = answer.headers.get("Content-Length")
+                while chunk := answer.read(CHUNK):
+                    file.write(chunk)
+                    if progress is not None:
+                        progress(file.tell(), int(length) if length else None)
+        except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
+            raise WeightsError(f"{name} could not be fetched from {address}: {error}. {_by_hand(entry)}") from error
+        found = sha256(part)
+        if not found.startswith(entry.sha256):
+            raise WeightsError(
+                f"{address} is not the file that the manifest describes: its SHA-256 begins with "
+                f"{found[: len(entry.sha256)]}, not {entry.sha256}. Nothing was kept; try again or take another mirror."
+            )
+    return target
+
+
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _torch_home() -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")  # torch's own rule
+    return Path(os.environ.get("TORCH_HOME", f"{cache}/torch")).expanduser()
+
+
+def _by_hand(entry: Network) -> str:
+    return f"Offline? Copy {entry.file} into the folder that $TALKINGFACE_WEIGHTS names."
