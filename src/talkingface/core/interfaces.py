@@ -1,10 +1,12 @@
 """The narrow interfaces of the zoo's parts (DESIGN, section 3)."""
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Generator, Tensor
+from torch.nn import Parameter
 
 from talkingface.core.component import Component
 from talkingface.core.errors import ConfigError
@@ -69,6 +71,10 @@ class MotionEncoder(Component):
     def displacement(self, motion: Tensor) -> Tensor | None:
         """Motion ``(N, D)`` as a step ``(N, code_dim)`` in the trunk's code space; ``None`` where there is none."""
         return None
+
+    def identity_parameters(self) -> Iterator[Parameter]:
+        """Parameters that only an identity loss can train; none unless the representation decouples identity."""
+        return iter(())
 
     def canonical(self, image: Tensor) -> Tensor:
         """Canonical keypoints ``(N, K, 3)`` of a picture.

@@ -1,0 +1,170 @@
+"""Lightning data modules: loaders of frame pairs for training, and of fixed pairs of unseen people for judging."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from torch.utils.data import DataLoader, DistributedSampler
+
+from talkingface.core.errors import ConfigError
+from talkingface.data.pairs import Clip, PairDataset
+from talkingface.data.rendered import RenderedSet, Split, render_set
+
+Loader = DataLoader[dict[str, Any]]
+
+
+class EpochSampler(DistributedSampler[dict[str, Any]]):
+    """Order of an epoch: the same for one process and for many, so that two processes see what one would.
+
+    It is a ``DistributedSampler`` also in one process; Lightning then leaves it alone and tells it the epoch, which is
+    what makes a resumed run see the pairs that an uninterrupted one would have seen.
+    """
+
+    dataset: PairDataset
+
+    def set_epoch(self, epoch: int) -> None:
+        """Shuffle anew and let the data set draw new pairs."""
+        super().set_epoch(epoch)
+        self.dataset.set_epoch(epoch)
+
+
+class PairModule(L.LightningDataModule):
+    """Base of the data modules that serve :class:`~talkingface.core.records.PairBatch`.
+
+    Args:
+        size: side of the pictures, in pixels.
+        batch_size: pairs a step and process.
+        pairs_per_clip: pairs drawn from each training clip in an epoch.
+        val_pairs_per_clip: fixed pairs of each unseen clip, frame 0 → frames spread over the clip.
+        workers: loading processes.
+        seed: of the pairs and of their order.
+    """
+
+    def __init__(
+        self, size: int, batch_size: int, pairs_per_clip: int, val_pairs_per_clip: int, workers: int, seed: int
+    ) -> None:
+        super().__init__()
+        self.size = size
+        self.batch_size = batch_size
+        self.pairs_per_clip = pairs_per_clip
+        self.val_pairs_per_clip = val_pairs_per_clip
+        self.workers = workers
+        self.seed = seed
+
+    def clips(self, split: Split) -> Sequence[Clip]:
+        """The clips of one split."""
+        raise NotImplementedError
+
+    def train_dataloader(self) -> Loader:
+        """Fresh pairs in every epoch."""
+        pairs = PairDataset(self._clips_or_error("train"), self.size, self.pairs_per_clip, self.seed)
+        return self._loader(pairs, shuffle=True)
+
+    def val_dataloader(self) -> Loader:
+        """Fixed pairs of people that are not trained on."""
+        return self._fixed("val")
+
+    def test_dataloader(self) -> Loader:
+        """Fixed pairs of people kept for the last look."""
+        return self._fixed("test")
+
+    def _fixed(self, split: Split) -> Loader:
+        pairs = PairDataset(self._clips_or_error(split), self.size, self.val_pairs_per_clip, self.seed, fixed=True)
+        return self._loader(pairs, shuffle=False)
+
+    def _clips_or_error(self, split: Split) -> Sequence[Clip]:
+        clips = self.clips(split)
+        if not clips:
+            raise ConfigError(f"the data set has no clip in its {split} split. Give more identities, or a manifest.")
+        return clips
+
+    def _loader(self, pairs: PairDataset, shuffle: bool) -> Loader:
+        world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+        if shuffle and len(pairs) < self.batch_size * world:
+            raise ConfigError(
+                f"an epoch has {len(pairs)} pairs, fewer than one step of {self.batch_size} x {world} processes. "
+                "Raise pairs_per_clip or lower batch_size."
+            )
+        return DataLoader(
+            pairs,
+            self.batch_size,
+            sampler=EpochSampler(pairs, world, rank, shuffle=shuffle, seed=self.seed, drop_last=shuffle),
+            num_workers=self.workers,
+            drop_last=shuffle,
+            persistent_workers=self.workers > 0,
+        )
+
+
+class SyntheticPairs(PairModule):
+    """Pairs of the synthetic talking heads, split by identity; every frame comes with its ground truth.
+
+    Args:
+        size: side of the pictures, in pixels.
+        identities: people in the whole set: 80 % train, 10 % val, 10 % test.
+        clips_per_identity: clips of each.
+        frames: length of a clip, at 25 fps.
+        batch_size: pairs a step and process.
+        pairs_per_clip: pairs drawn from each training clip in an epoch.
+        val_pairs_per_clip: fixed pairs of each unseen clip.
+        workers: loading processes; rendering uses one per processor.
+        seed: of people, clips, pairs and their order.
+    """
+
+    def __init__(
+        self,
+        size: int = 128,
+        identities: int = 50,
+        clips_per_identity: int = 4,
+        frames: int = 50,
+        batch_size: int = 16,
+        pairs_per_clip: int = 16,
+        val_pairs_per_clip: int = 8,
+        workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(size, batch_size, pairs_per_clip, val_pairs_per_clip, workers, seed)
+        self.identities = identities
+        self.clips_per_identity = clips_per_identity
+        self.frames = frames
+
+    def prepare_data(self) -> None:
+        """Render what was not rendered before."""
+        for split in ("train", "val", "test"):
+            self.clips(split)
+
+    def clips(self, split: Split) -> Sequence[Clip]:
+        """The clips of one split."""
+        wanted = RenderedSet(split, self.identities, self.clips_per_identity, self.frames, self.size, self.seed)
+        return render_set(wanted, processes=os.cpu_count() or 1)
+
+
+class FolderPairs(PairModule):
+    """Pairs of real clips in a folder, split by identity.
+
+    Args:
+        root: folder of videos: ``root/IDENTITY/*.mp4``, or flat.
+        manifest: CSV with ``path, identity, split``; paths are relative to it.
+        size: side of the pictures, in pixels.
+        batch_size: pairs a step and process.
+        pairs_per_clip: pairs drawn from each training clip in an epoch.
+        val_pairs_per_clip: fixed pairs of each unseen clip.
+        workers: loading processes.
+        seed: of the split where the manifest has none, of the pairs and of their order.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        manifest: Path | None = None,
+        size: int = 256,
+        batch_size: int = 8,
+        pairs_per_clip: int = 16,
+        val_pairs_per_clip: int = 8,
+        workers: int = 2,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(size, batch_size, pairs_per_clip, val_pairs_per_clip, workers, seed)
+        self.root = root
+        self.manifest = manifest

@@ -1,0 +1,92 @@
+"""Pairs of frames of one clip: what a motion representation is trained on (AniTalker, section 3.2)."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from talkingface.core.images import center_square, resize, to_float
+
+
+class Clip(Protocol):
+    """A clip that frames can be taken from at random."""
+
+    clip_id: str
+    identity: str
+
+    def __len__(self) -> int:
+        """Number of frames on the 25 fps grid."""
+
+    def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+        """Frames ``(n, H, W, 3)``."""
+
+    def truth(self, indices: Sequence[int]) -> dict[str, Tensor]:
+        """Labels of these frames where the clip has any, each ``(n, ...)``."""
+
+
+class PairDataset(Dataset[dict[str, Any]]):
+    """Source and driving frame of one clip, without augmentation, so that only motion differs (supplement, 2.1).
+
+    Args:
+        clips: where to take frames from.
+        size: side of the pictures, in pixels; other frames are centre-cropped and resized.
+        pairs_per_clip: how many pairs of each clip make an epoch.
+        seed: same seed, same pairs.
+        adjacent: share of the pairs that are neighbours in time (the paper trains on adjacent and distant frames).
+        fixed: the same pairs in every epoch, with frame 0 as source and driving frames spread over the clip: for
+            validation.
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        size: int,
+        pairs_per_clip: int,
+        seed: int = 0,
+        adjacent: float = 0.1,
+        fixed: bool = False,
+    ) -> None:
+        self.clips = clips
+        self.size = size
+        self.pairs_per_clip = pairs_per_clip
+        self.seed = seed
+        self.adjacent = adjacent
+        self.fixed = fixed
+        # shared memory, so that workers that live through several epochs see the epoch change
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        self._identities = {name: index for index, name in enumerate(sorted({clip.identity for clip in clips}))}
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw other pairs from now on; the same ones for the same epoch."""
+        self._epoch.fill_(epoch)
+
+    def __len__(self) -> int:
+        return len(self.clips) * self.pairs_per_clip
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        clip = self.clips[index // self.pairs_per_clip]
+        chosen = self._choose(index, len(clip))
+        pixels = to_float(center_square(clip.read(chosen)))
+        source, driving = resize(pixels, self.size)
+        return {
+            "source": source,
+            "driving": driving,
+            "identity": torch.tensor(self._identities[clip.identity]),
+            "clip_id": clip.clip_id,
+            **clip.truth(chosen),
+        }
+
+    def _choose(self, index: int, frames: int) -> tuple[int, int]:
+        """Indices of the source and of the driving frame."""
+        if self.fixed:
+            nth = index % self.pairs_per_clip + 1
+            return 0, round(nth * (frames - 1) / self.pairs_per_clip)
+        random = np.random.default_rng((self.seed, int(self._epoch), index))
+        source = int(random.integers(frames))
+        if random.random() < self.adjacent:
+            return source, source + 1 if source + 1 < frames else max(source - 1, 0)
+        return source, int(random.integers(frames))

@@ -1,0 +1,129 @@
+"""Synthetic clips rendered once, kept on disk and mapped into memory, so that training never waits for the renderer."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from talkingface.core.cache import cache_folder
+from talkingface.core.files import atomic_folder
+from talkingface.data import synthetic
+from talkingface.data.synthetic import render_clip, split_identities
+
+Split = Literal["train", "val", "test"]
+LABELS = ("landmarks", "pose", "location", "scale", "expression")
+
+
+@dataclass(frozen=True)
+class RenderedSet:
+    """What to render.
+
+    Args:
+        split: which identities.
+        identities: how many people the whole set has; the splits divide them.
+        clips_per_identity: clips of each.
+        frames: length of a clip, at 25 fps.
+        size: side of the frames, in pixels.
+        seed: of the split and of every clip.
+    """
+
+    split: Split
+    identities: int
+    clips_per_identity: int
+    frames: int
+    size: int
+    seed: int
+
+    def keys(self) -> list[tuple[int, int]]:
+        """(identity, seed) of every clip; a clip's seed is unique over the whole set."""
+        people = split_identities(self.identities, self.seed)[self.split]
+        return [
+            (person, self.seed * 1_000_003 + person * 1_009 + nth)
+            for person in people
+            for nth in range(self.clips_per_identity)
+        ]
+
+    def folder(self) -> Path:
+        """Where the set is cached: keyed by the settings and by the code that draws, so that neither can be stale."""
+        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode())
+        for file in sorted(Path(synthetic.__file__).parent.glob("*.py")):
+            digest.update(file.read_bytes())
+        return cache_folder("synthetic", digest.hexdigest()[:16])
+
+
+class RenderedClip:
+    """One clip of a rendered set (a :class:`talkingface.data.pairs.Clip`)."""
+
+    def __init__(self, clip_id: str, identity: str, frames: NDArray[np.uint8], labels: dict[str, NDArray[np.float32]]):
+        self.clip_id = clip_id
+        self.identity = identity
+        self._frames = frames
+        self._labels = labels
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+        """Frames ``(n, H, W, 3)``."""
+        return np.stack([self._frames[index] for index in indices])
+
+    def truth(self, indices: Sequence[int]) -> dict[str, Tensor]:
+        """Landmarks ``(n, 68, 2)``, pose ``(n, 3)``, location ``(n,)``, scale ``(n,)``, expression ``(n, E)``."""
+        return {name: torch.from_numpy(np.stack([track[i] for i in indices])) for name, track in self._labels.items()}
+
+
+def render_set(wanted: RenderedSet, processes: int = 1) -> list[RenderedClip]:
+    """Give the clips of a set, rendering them first if that was never done.
+
+    Args:
+        wanted: the set.
+        processes: how many processes render.
+
+    Returns:
+        Clips whose frames are memory-mapped.
+    """
+    folder = wanted.folder()
+    keys = wanted.keys()
+    if not folder.is_dir():
+        _render(wanted, keys, folder, processes)
+    frames = np.load(folder / "frames.npy", mmap_mode="r", allow_pickle=False)
+    labels = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in LABELS}
+    return [
+        RenderedClip(
+            f"{wanted.split}-id{person:04d}-{seed}",
+            f"id{person:04d}",
+            frames[index],
+            {name: track[index] for name, track in labels.items()},
+        )
+        for index, (person, seed) in enumerate(keys)
+    ]
+
+
+def _render(wanted: RenderedSet, keys: list[tuple[int, int]], folder: Path, processes: int) -> None:
+    shape = (len(keys), wanted.frames, wanted.size, wanted.size, 3)
+    tracks: dict[str, list[NDArray[np.float32]]] = {name: [] for name in LABELS}
+    with atomic_folder(folder) as part, ProcessPoolExecutor(processes) as pool:
+        frames = np.lib.format.open_memmap(part / "frames.npy", mode="w+", dtype=np.uint8, shape=shape)
+        jobs = [pool.submit(_render_one, person, seed, wanted.frames, wanted.size) for person, seed in keys]
+        for index, job in enumerate(jobs):
+            frames[index], labels = job.result()
+            for name, track in labels.items():
+                tracks[name].append(track)
+        frames.flush()
+        for name, values in tracks.items():
+            np.save(part / f"{name}.npy", np.stack(values), allow_pickle=False)
+
+
+def _render_one(
+    person: int, seed: int, frames: int, size: int
+) -> tuple[NDArray[np.uint8], dict[str, NDArray[np.float32]]]:
+    clip = render_clip(person, seed, frames, size, audio=False)
+    return clip.frames, {name: getattr(clip, name) for name in LABELS}

@@ -1,0 +1,8 @@
+"""What is trained, and how: Lightning modules and the callbacks that watch them."""
+
+from talkingface.tasks.optim import Adam
+from talkingface.tasks.preview import PreviewStrip
+from talkingface.tasks.quality import QualityTable
+from talkingface.tasks.reconstruction import Reconstruction
+
+__all__ = ["Adam", "PreviewStrip", "QualityTable", "Reconstruction"]

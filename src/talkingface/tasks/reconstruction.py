@@ -1,0 +1,175 @@
+"""Stage 1: render one frame of a clip from another frame and its motion (LIA; AniTalker, section 3.2)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Optimizer
+
+from talkingface._version import __version__
+from talkingface.core.component import public_path
+from talkingface.core.errors import ConfigError, TalkingFaceError, did_you_mean
+from talkingface.core.interfaces import Discriminator, MotionEncoder, Renderer
+from talkingface.core.provenance import git_commit
+from talkingface.core.records import PairBatch, RenderOutput
+from talkingface.losses import PerceptualLoss, discriminator_loss, generator_loss
+from talkingface.metrics import psnr, ssim, to_pixels
+from talkingface.tasks.optim import Adam, clip_by_group, frozen, joint_optimizer
+
+LOSSES = ("l1", "perceptual", "adversarial")
+CHECKPOINT_FORMAT = 1
+ROWS = {
+    "copy": "copy the source",
+    "shuffled": "this model, driving frames shuffled",
+    "model": "this model",
+    "truth": "ground truth",
+}
+
+
+class Reconstruction(L.LightningModule):
+    """Learn motion by reconstruction: source frame + motion of the driving frame → driving frame.
+
+    Identity losses (AniTalker's ML and MI terms) will be further names in ``loss_weights``.
+
+    Args:
+        motion_encoder: picture → motion.
+        renderer: built around the motion encoder, with which it may share its image encoder.
+        discriminator: the opponent; needed when ``adversarial`` has a weight.
+        perceptual: frozen feature distance; needed when ``perceptual`` has a weight.
+        loss_weights: name → weight, of ``l1``, ``perceptual`` and ``adversarial``; what has no weight is not computed.
+        generator: Adam of motion encoder and renderer.
+        opponent: Adam of the discriminator.
+
+    Raises:
+        ConfigError: for an unknown loss, or one whose network is missing.
+    """
+
+    def __init__(
+        self,
+        motion_encoder: MotionEncoder,
+        renderer: Callable[[MotionEncoder], Renderer],
+        discriminator: Discriminator | None = None,
+        perceptual: PerceptualLoss | None = None,
+        loss_weights: dict[str, float] | None = None,
+        generator: Adam = Adam(),  # noqa: B008 - frozen
+        opponent: Adam = Adam(),  # noqa: B008 - frozen
+    ) -> None:
+        super().__init__()
+        self.loss_weights = {name: weight for name, weight in (loss_weights or {"l1": 1.0}).items() if weight}
+        for name in self.loss_weights:
+            if name not in LOSSES:
+                raise ConfigError(f"there is no loss '{name}'; known: {did_you_mean(name, LOSSES)}.")
+        for name, network in (("perceptual", perceptual), ("adversarial", discriminator)):
+            if name in self.loss_weights and network is None:
+                part = "discriminator" if name == "adversarial" else name
+                raise ConfigError(f"the {name} loss has a weight, but the task has no '{part}'. Give one, or weight 0.")
+        self.motion_encoder = motion_encoder
+        self.renderer = renderer(motion_encoder)
+        self.discriminator = discriminator if "adversarial" in self.loss_weights else None
+        self.perceptual = perceptual if "perceptual" in self.loss_weights else None
+        self.generator, self.opponent = generator, opponent
+        for parameter in motion_encoder.identity_parameters():
+            parameter.requires_grad_(
+                False
+            )  # no loss here reaches them, and DDP waits for every gradient it was promised
+
+    def forward(self, source: Tensor, driving: Tensor) -> RenderOutput:
+        """Move the source as the driving picture is moved, both ``(B, 3, H, W)`` in ``[-1, 1]``."""
+        output: RenderOutput = self.renderer(self.renderer.appearance(source), self.motion_encoder(driving))
+        return output
+
+    def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
+        """One joint step of all players; see :mod:`talkingface.tasks.optim`."""
+        fake, real = self(batch["source"], batch["driving"]).image, batch["driving"]
+        terms = {}
+        if "l1" in self.loss_weights:
+            terms["l1"] = functional.l1_loss(fake, real)
+        if self.perceptual is not None:
+            terms["perceptual"] = self.perceptual(fake, real)
+        if self.discriminator is not None:
+            terms["adversarial"] = generator_loss(frozen(self.discriminator)(fake))
+        total = torch.stack([self.loss_weights[name] * value for name, value in terms.items()]).sum()
+        if self.discriminator is not None:
+            terms["discriminator"] = discriminator_loss(self.discriminator(real), self.discriminator(fake.detach()))
+            total = total + terms["discriminator"]
+        self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()}, on_step=True, on_epoch=True)
+        self.log("train/loss", total.detach(), prog_bar=True, on_step=True, on_epoch=True)
+        return total
+
+    def validation_step(self, batch: PairBatch, batch_idx: int) -> None:
+        """Judge the model beside copying the source, its own negative control and the ground truth."""
+        self._judge(batch, "val")
+
+    def test_step(self, batch: PairBatch, batch_idx: int) -> None:
+        """The same, on the people kept for the last look."""
+        self._judge(batch, "test")
+
+    def predict_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
+        """Render ``(B, 3, H, W)`` in ``[-1, 1]``."""
+        output: RenderOutput = self(batch["source"], batch["driving"])
+        return output.image.clamp(-1, 1)
+
+    def configure_optimizers(self) -> Optimizer:
+        """One Adam; a parameter group for the generator and one for its opponent."""
+        players = {"generator": ([*self.motion_encoder.parameters(), *self.renderer.parameters()], self.generator)}
+        if self.discriminator is not None:
+            players["opponent"] = ([*self.discriminator.parameters()], self.opponent)
+        return joint_optimizer(players)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip each player on its own."""
+        clip_by_group(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Stop at the first step that would write NaN into the weights."""
+        for group in optimizer.param_groups:
+            grads = [parameter.grad for parameter in group["params"] if parameter.grad is not None]
+            # mixed precision scales the loss, meets infinities by design, and skips those steps itself
+            if self.trainer.precision != "16-mixed" and not torch.isfinite(nn.utils.get_total_norm(grads)):
+                raise TalkingFaceError(
+                    f"the {group['name']}'s gradient is NaN or infinite at step {self.global_step}: training has "
+                    "diverged. Lower its learning rate, clip gradients, or look for broken pictures in the data."
+                )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Describe the parts in plain JSON, so that the checkpoint can be exported without the recipe."""
+        parts = {"motion_encoder": self.motion_encoder.config, "renderer": self.renderer.config}
+        checkpoint["talkingface"] = {
+            "format": CHECKPOINT_FORMAT,
+            "version": __version__,
+            "git": git_commit(),
+            "config": {
+                "class_path": public_path(type(self)),
+                "init_args": {**parts, "loss_weights": self.loss_weights},
+            },
+            "parts": parts,
+        }
+
+    def _judge(self, batch: PairBatch, stage: str) -> None:
+        source, driving = batch["source"], batch["driving"]
+        appearance = self.renderer.appearance(source)
+        motion = self.motion_encoder(driving)
+        target = to_pixels(driving)
+        rows = {
+            "copy": to_pixels(source),
+            "model": to_pixels(self.renderer(appearance, motion).image.clamp(-1, 1)),
+            "shuffled": to_pixels(self.renderer(appearance, motion.roll(1, 0)).image.clamp(-1, 1)),
+            "truth": target,
+        }
+        for row, picture in rows.items():
+            for name, metric in (("psnr", psnr), ("ssim", ssim)):
+                self.log(
+                    f"{stage}/{name}" if row == "model" else f"{stage}/{name}_{row}",
+                    metric(picture, target).mean().float(),
+                    batch_size=len(target),
+                    sync_dist=True,
+                    on_epoch=True,
+                )
