@@ -44,7 +44,7 @@ def read_audio(path: str | Path, rate: int = 16000) -> NDArray[np.float32]:
         raise MediaError(f"{path} holds samples that are NaN or infinite. Export it again.")
     if native != rate:
         wave = soxr.resample(wave, native, rate)
-    return np.clip(wave, -1.0, 1.0).astype(np.float32, copy=False)
+    return np.asarray(np.clip(wave, -1.0, 1.0), dtype=np.float32)
 
 
 def _from_container(path: Path) -> tuple[NDArray[np.float32], int]:
@@ -81,7 +81,7 @@ def _sound_frames(container: av.container.InputContainer) -> Iterator[av.AudioFr
         except av.error.FFmpegError:
             continue
         for frame in frames:
-            yield from mono.resample(frame)  # type: ignore[arg-type]  # a sound stream decodes to sound frames
+            yield from mono.resample(frame)
     yield from mono.resample(None)
 
 

@@ -1,13 +1,18 @@
-"""Two decoders with one interface: decord where it is known to be right, PyAV for everything else."""
+"""Two decoders with one interface: decord for runs of frames where it is known to be right, PyAV for all else.
+
+Measured on 256 px H.264 with one key frame in 10 s: runs 4.5 k frames/s with decord, 2.5 k with PyAV; two frames at
+random 25 to 40 ms and 32 MB a reader with decord, 14 ms and 2 MB with PyAV, which leaves out unneeded frames.
+"""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import av
 import numpy as np
 from av.container import InputContainer
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from talkingface.core.errors import MediaError
@@ -15,8 +20,8 @@ from talkingface.core.media.picture import BACKGROUND
 from talkingface.core.media.probe import VideoIndex, decoded, opened, video_stream
 
 _log = logging.getLogger(__name__)
-# Frames ahead that are cheaper to decode than to seek to. x264 makes key frames 10 to 10 s apart.
-_THREADS = 2
+_SKIPPABLE = {"h264", "hevc"}  # whose decoders can leave out frames on the way without harm
+_RUN_THREADS = 2  # more threads hold more frames in memory
 
 
 class Decoder(Protocol):
@@ -29,8 +34,8 @@ class Decoder(Protocol):
         """Free the file."""
 
 
-def open_decoder(index: VideoIndex) -> Decoder:
-    """The fastest decoder that reads this file correctly.
+def run_decoder(index: VideoIndex) -> Decoder:
+    """The fastest decoder for frames in a row that reads this file correctly.
 
     Args:
         index: the file's packet table.
@@ -40,7 +45,7 @@ def open_decoder(index: VideoIndex) -> Decoder:
             return DecordDecoder(index)
         except (ImportError, RuntimeError) as error:  # not built for this machine, or it refuses the file
             _log.debug("decord does not read %s, PyAV does: %s", index.info.path, error)
-    return PyAVDecoder(index)
+    return PyAVDecoder(index, _RUN_THREADS)
 
 
 class DecordDecoder:
@@ -54,7 +59,7 @@ class DecordDecoder:
 
         decord.logging.set_level(decord.logging.QUIET)
         self._index = index
-        self._reader: Any = decord.VideoReader(str(index.info.path), num_threads=_THREADS)
+        self._reader: Any = decord.VideoReader(str(index.info.path), num_threads=_RUN_THREADS)
         self._fallback: PyAVDecoder | None = None
         if len(self._reader) != index.info.frames:
             raise RuntimeError(f"decord counts {len(self._reader)} frames, the packets {index.info.frames}")
@@ -66,7 +71,7 @@ class DecordDecoder:
                 return frames
             except RuntimeError as error:  # DECORDError is one
                 _log.debug("decord stumbles over %s, PyAV takes over: %s", self._index.info.path, error)
-                self._fallback = PyAVDecoder(self._index)
+                self._fallback = PyAVDecoder(self._index, _RUN_THREADS)
         return self._fallback.read(indices)
 
     def close(self) -> None:
@@ -76,10 +81,16 @@ class DecordDecoder:
 
 
 class PyAVDecoder:
-    """PyAV: reads all that FFmpeg does. Frames that do not decode show the one before them."""
+    """PyAV: reads all that FFmpeg does. Frames that do not decode show the one before them.
 
-    def __init__(self, index: VideoIndex) -> None:
+    Args:
+        index: the file's packet table.
+        threads: of the decoder; the workers of a data loader are parallel already.
+    """
+
+    def __init__(self, index: VideoIndex, threads: int = 1) -> None:
         self._index = index
+        self._threads = threads
         self._context: AbstractContextManager[InputContainer] | None = None
         self._open()
 
@@ -89,8 +100,9 @@ class PyAVDecoder:
         self._container = self._context.__enter__()
         self._stream = video_stream(self._container, self._index.info.path)
         self._stream.thread_type = "AUTO"
-        self._stream.codec_context.thread_count = _THREADS
-        self._frames = decoded(self._container, self._stream)
+        self._stream.codec_context.thread_count = self._threads
+        self._target = 0  # time stamp of the frame on the way to which we are
+        self._frames = decoded(self._container, self._stream, self._skip_unneeded)
         self._shown: tuple[int, av.VideoFrame] | None = None  # the frame that is on the screen, and its index
         self._ahead: tuple[int, av.VideoFrame] | None = None  # the one decoded after it
         self._count = 0
@@ -119,12 +131,20 @@ class PyAVDecoder:
         if not behind and key <= here + 1:
             return
         self._container.seek(int(self._index.pts[key]), stream=self._stream, backward=True)
-        self._frames = decoded(self._container, self._stream)
+        self._frames = decoded(self._container, self._stream, self._skip_unneeded)
         self._shown, self._ahead = None, self._next()
         if self._ahead is None or self._ahead[0] > wanted:  # the seek went wrong
             self._open()
 
+    def _skip_unneeded(self, packet: "av.Packet[VideoStream]") -> None:
+        """On the way to a frame, leave out those before it that no other frame is predicted from."""
+        if self._index.counted or self._index.info.codec not in _SKIPPABLE:
+            return
+        early = packet.pts is not None and packet.pts < self._target
+        self._stream.codec_context.skip_frame = "NONREF" if early else "DEFAULT"
+
     def _frame(self, wanted: int) -> av.VideoFrame:
+        self._target = int(self._index.pts[wanted])
         self._seek(wanted)
         while self._ahead is None or self._ahead[0] <= wanted:
             if self._ahead is not None:
@@ -147,13 +167,14 @@ class PyAVDecoder:
         info = self._index.info
         turned = info.rotation in (90, 270)
         # A browser's recording may change its size on the way: every frame gets the size of the first.
-        size = {"width": info.height, "height": info.width} if turned else {"width": info.width, "height": info.height}
+        width, height = (info.height, info.width) if turned else (info.width, info.height)
         if any(component.is_alpha for component in frame.format.components):
-            layered = frame.to_ndarray(format="rgba", **size).astype(np.float32)
+            layered = frame.to_ndarray(format="rgba", width=width, height=height).astype(np.float32)
             share = layered[..., 3:] / 255.0
-            pixels = (layered[..., :3] * share + np.float32(BACKGROUND) * (1 - share)).round().astype(np.uint8)
+            page = np.asarray(BACKGROUND, np.float32)
+            pixels = (layered[..., :3] * share + page * (1 - share)).round().astype(np.uint8)
         else:
-            pixels = frame.to_ndarray(format="rgb24", **size)
+            pixels = frame.to_ndarray(format="rgb24", width=width, height=height).astype(np.uint8, copy=False)
         return np.ascontiguousarray(np.rot90(pixels, info.rotation // 90)) if info.rotation else pixels
 
     def close(self) -> None:

@@ -12,7 +12,10 @@ from talkingface.core.media.paths import check_suffix, input_file, writing
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif")
 _WRITABLE = (".png", ".jpg", ".jpeg", ".webp")
-_SAVE_OPTIONS = {".jpg": {"quality": 95, "subsampling": 0}, ".webp": {"lossless": True}}
+_SAVE_OPTIONS: dict[str, dict[str, int | bool]] = {
+    ".jpg": {"quality": 95, "subsampling": 0},
+    ".webp": {"lossless": True},
+}
 
 # Cut-out portraits are made for a white page, and every viewer shows them so; their half-transparent
 # borders were blended towards white, and dark hair would drown in black.
@@ -106,7 +109,9 @@ def write_picture(path: str | Path, picture: NDArray[np.uint8]) -> None:
         raise ShapeError(f"picture is {picture.dtype} {picture.shape}, expected uint8 (H, W, 3).")
     suffix = ".jpg" if path.suffix.lower() == ".jpeg" else path.suffix.lower()
     with writing(path), atomic_file(path) as part:
-        Image.fromarray(np.ascontiguousarray(picture)).save(part, **_SAVE_OPTIONS.get(suffix, {}))
+        Image.fromarray(np.ascontiguousarray(picture)).save(
+            part, format=None, params=None, **_SAVE_OPTIONS.get(suffix, {})
+        )
 
 
 def is_picture(path: str | Path) -> bool:

@@ -1,6 +1,6 @@
 """What a video file holds, and when each of its frames is shown; read from the packets, without decoding them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,9 +158,9 @@ def index_video(path: str | Path) -> VideoIndex:
         )
         base = float(stream.time_base or 1)
         if stream.duration and container.format.name == "avi":  # an even rate, whatever the stamps say
-            times, last = np.arange(len(pts)) * (float(stream.duration) * base / len(pts)), 0
+            times, last = np.arange(len(pts), dtype=np.float64) * (float(stream.duration) * base / len(pts)), 0
         else:
-            times = (pts - pts[0]) * base
+            times = (pts - pts[0]).astype(np.float64) * base
         seconds = float(times[-1]) + _last_duration(times, last * base)
         audio = bool(container.streams.audio)
     info = VideoInfo(path, len(pts), len(pts) / seconds, seconds, width, height, rotation, audio, codec)
@@ -198,12 +198,15 @@ def _packet_table(
     return pts, np.unique(np.asarray(keys, dtype=np.int64)), last, whole
 
 
-def decoded(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+def decoded(
+    container: InputContainer, stream: VideoStream, prepare: Callable[["av.Packet[VideoStream]"], None] | None = None
+) -> Iterator[av.VideoFrame]:
     """Frames in display order from where the container stands; damaged packets are passed over, and a cut ends it.
 
     Args:
         container: the open file.
         stream: one of its video streams.
+        prepare: is shown each packet before it is decoded.
     """
     packets = container.demux(stream)
     while True:
@@ -211,8 +214,10 @@ def decoded(container: InputContainer, stream: VideoStream) -> Iterator[av.Video
             packet = next(packets)
         except (StopIteration, av.error.FFmpegError, OSError):
             return
+        if prepare is not None:
+            prepare(packet)
         try:
-            yield from packet.decode()  # type: ignore[misc]  # a video stream decodes to video frames
+            yield from packet.decode()
         except av.error.FFmpegError:
             continue
 

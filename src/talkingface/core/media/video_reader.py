@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from talkingface.core.errors import MediaError
-from talkingface.core.media.decoders import Decoder, open_decoder
+from talkingface.core.media.decoders import Decoder, PyAVDecoder, run_decoder
 from talkingface.core.media.probe import VideoInfo, index_video
 
 _TOLERANCE = 1e-4  # seconds; time stamps of webm and mkv are rounded to milliseconds, ties are decided downwards
+_ROW = 8  # frames in a row from which on the decoder for runs pays
 
 
 class VideoReader:
@@ -49,7 +50,8 @@ class VideoReader:
                 f"{path} lasts {self._index.info.seconds:.2f} s and has no frame from {start:.2f} s on"
                 f"{'' if seconds is None else f' for {seconds:.2f} s'}. Choose another span."
             )
-        self._decoder: Decoder | None = None
+        self._runs: Decoder | None = None
+        self._places: PyAVDecoder | None = None
         self._process = os.getpid()
 
     @property
@@ -77,11 +79,20 @@ class VideoReader:
         if not len(indices):
             return np.empty((0, self.info.height, self.info.width, 3), np.uint8)
         wanted, inverse = np.unique(self._stored[np.asarray(indices)], return_inverse=True)
-        if self._decoder is None or self._process != os.getpid():  # a decoder does not survive a fork
-            self._decoder, self._process = open_decoder(self._index), os.getpid()
-        frames = self._decoder.read(wanted.tolist())
+        frames = self._decoder(wanted).read(wanted.tolist())
         in_order = len(inverse) == len(wanted) and bool((inverse == np.arange(len(wanted))).all())
         return frames if in_order else frames[inverse]
+
+    def _decoder(self, wanted: NDArray[np.int64]) -> Decoder:
+        """The decoder for frames in a row or for frames far apart, opened in this process."""
+        if self._process != os.getpid():  # a decoder does not survive a fork
+            self._runs, self._places, self._process = None, None, os.getpid()
+        row = bool(wanted[-1] - wanted[0] < 2 * len(wanted)) and len(wanted) >= _ROW
+        if row or (self._runs is not None and self._places is None):  # the last few frames of a stream
+            self._runs = self._runs or run_decoder(self._index)
+            return self._runs
+        self._places = self._places or PyAVDecoder(self._index)
+        return self._places
 
     def stream(self, batch: int = 16) -> Iterator[NDArray[np.uint8]]:
         """All frames of the grid in order, a few at a time.
@@ -96,10 +107,11 @@ class VideoReader:
             yield self.read(range(first, min(first + batch, len(self))))
 
     def close(self) -> None:
-        """Free the decoder; reading opens it again."""
-        if self._decoder is not None and self._process == os.getpid():
-            self._decoder.close()
-        self._decoder = None
+        """Free the decoders; reading opens them again."""
+        for decoder in (self._runs, self._places):
+            if decoder is not None and self._process == os.getpid():
+                decoder.close()
+        self._runs = self._places = None
 
     def __enter__(self) -> Self:
         return self
@@ -110,7 +122,7 @@ class VideoReader:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_decoder": None}
+        return {**self.__dict__, "_runs": None, "_places": None}
 
 
 def _grid(
