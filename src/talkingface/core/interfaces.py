@@ -54,7 +54,11 @@ class MotionEncoder(Component):
     """
 
     spec: MotionSpec
-    image_encoder: ImageEncoder | None = None
+    image_encoder: ImageEncoder | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image_encoder = None  # on the instance: an attribute of the class would hide a registered module
 
     @abstractmethod
     def forward(self, image: Tensor) -> Tensor:

@@ -1,0 +1,28 @@
+"""Separation of identity and motion in the image code (AniTalker, section 3.2 and supplement 3.1)."""
+
+from torch import Tensor, nn
+
+
+def _mlp(width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+
+
+class DecouplingNet(nn.Module):
+    """Two heads on one code: what must not change within a clip, and what does.
+
+    Only the identity losses (metric learning, CLUB) reach ``identity`` and ``density``.
+
+    Args:
+        code_dim: width of the code and of both results.
+    """
+
+    def __init__(self, code_dim: int) -> None:
+        super().__init__()
+        self.identity = _mlp(code_dim)
+        self.motion = _mlp(code_dim)
+        self.density = _mlp(code_dim)
+
+    def forward(self, code: Tensor) -> Tensor:
+        """The part that moves: ``(B, code_dim)`` → ``(B, code_dim)``."""
+        motion: Tensor = self.motion(code)
+        return motion
