@@ -1,5 +1,6 @@
 """Pairs of frames of one clip: what a motion representation is trained on (AniTalker, section 3.2)."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -9,14 +10,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from talkingface.core.errors import MediaError
 from talkingface.core.images import center_square, resize, to_float
 
 
 class Clip(Protocol):
     """A clip that frames can be taken from at random."""
 
-    clip_id: str
-    identity: str
+    @property
+    def clip_id(self) -> str:
+        """Name of the clip, unique in its data set."""
+
+    @property
+    def identity(self) -> str:
+        """Name of the person."""
 
     def __len__(self) -> int:
         """Number of frames on the 25 fps grid."""
@@ -58,6 +65,7 @@ class PairDataset(Dataset[dict[str, Any]]):
         self.fixed = fixed
         # shared memory, so that workers that live through several epochs see the epoch change
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        self._broken: set[str] = set()  # known to this process
         self._identities = {name: index for index, name in enumerate(sorted({clip.identity for clip in clips}))}
 
     def set_epoch(self, epoch: int) -> None:
@@ -68,9 +76,17 @@ class PairDataset(Dataset[dict[str, Any]]):
         return len(self.clips) * self.pairs_per_clip
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        clip = self.clips[index // self.pairs_per_clip]
-        chosen = self._choose(index, len(clip))
-        pixels = to_float(center_square(clip.read(chosen)))
+        first = index // self.pairs_per_clip
+        for step in range(len(self.clips)):
+            clip = self.clips[(first + step) % len(self.clips)]
+            chosen = self._choose(index, len(clip))
+            try:
+                pixels = to_float(center_square(clip.read(chosen)))
+                break
+            except MediaError as error:  # hours of training must not end for one file that broke since it was scanned
+                self._warn_once(clip.clip_id, error)
+        else:
+            raise MediaError("not one clip of the data set can be read any more. Check the disk it lies on.")
         source, driving = resize(pixels, self.size)
         return {
             "source": source,
@@ -79,6 +95,11 @@ class PairDataset(Dataset[dict[str, Any]]):
             "clip_id": clip.clip_id,
             **clip.truth(chosen),
         }
+
+    def _warn_once(self, clip_id: str, error: MediaError) -> None:
+        if clip_id not in self._broken:
+            self._broken.add(clip_id)
+            warnings.warn(f"{error} Another clip takes its place.", stacklevel=2)
 
     def _choose(self, index: int, frames: int) -> tuple[int, int]:
         """Indices of the source and of the driving frame."""

@@ -15,6 +15,7 @@ from talkingface.core.media.probe import VideoInfo, index_video
 
 _TOLERANCE = 1e-4  # seconds; time stamps of webm and mkv are rounded to milliseconds, ties are decided downwards
 _ROW = 8  # frames in a row from which on the decoder for runs pays
+_LEFT_BY_FORK: list[tuple[Decoder | None, Decoder | None]] = []
 
 
 class VideoReader:
@@ -79,16 +80,18 @@ class VideoReader:
         if not len(indices):
             return np.empty((0, self.info.height, self.info.width, 3), np.uint8)
         wanted, inverse = np.unique(self._stored[np.asarray(indices)], return_inverse=True)
-        frames = self._decoder(wanted).read(wanted.tolist())
+        in_row = len(wanted) >= _ROW and bool(wanted[-1] - wanted[0] < 2 * len(wanted))
+        frames = self._decoder(in_row).read(wanted.tolist())
         in_order = len(inverse) == len(wanted) and bool((inverse == np.arange(len(wanted))).all())
         return frames if in_order else frames[inverse]
 
-    def _decoder(self, wanted: NDArray[np.int64]) -> Decoder:
+    def _decoder(self, in_row: bool) -> Decoder:
         """The decoder for frames in a row or for frames far apart, opened in this process."""
-        if self._process != os.getpid():  # a decoder does not survive a fork
+        if self._process != os.getpid():
+            # A decoder neither works after a fork nor can be freed there (its threads stayed behind): let it lie.
+            _LEFT_BY_FORK.append((self._runs, self._places))
             self._runs, self._places, self._process = None, None, os.getpid()
-        row = bool(wanted[-1] - wanted[0] < 2 * len(wanted)) and len(wanted) >= _ROW
-        if row or (self._runs is not None and self._places is None):  # the last few frames of a stream
+        if in_row:
             self._runs = self._runs or run_decoder(self._index)
             return self._runs
         self._places = self._places or PyAVDecoder(self._index)
@@ -104,7 +107,8 @@ class VideoReader:
             RGB ``(n, H, W, 3)`` with ``n`` up to ``batch``.
         """
         for first in range(0, len(self), batch):
-            yield self.read(range(first, min(first + batch, len(self))))
+            stored, repeats = np.unique(self._stored[first : first + batch], return_counts=True)
+            yield np.repeat(self._decoder(in_row=True).read(stored.tolist()), repeats, axis=0)
 
     def close(self) -> None:
         """Free the decoders; reading opens them again."""
