@@ -1,8 +1,9 @@
 """Networks that others trained and that we only look through: never trained, never written to a checkpoint."""
 
+from collections.abc import Callable
 from typing import Any, Self
 
-from torch import nn
+from torch import Tensor, nn
 
 
 class Frozen(nn.Module):
@@ -12,25 +13,25 @@ class Frozen(nn.Module):
         network: the network; it is put into evaluation mode.
 
     >>> task = nn.ModuleDict({"vgg": Frozen(nn.Linear(2, 2))})
-    >>> task.train().state_dict(), task["vgg"].network.training
-    (OrderedDict(), False)
+    >>> list(task.train().parameters()), task["vgg"].network.training
+    ([], False)
     """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network = network.eval().requires_grad_(False)
+        # In a tuple it is no submodule: optimisers, checkpoints, EMA and DDP do not see it.
+        self._holder = (network.eval().requires_grad_(False),)
+
+    @property
+    def network(self) -> nn.Module:
+        """The network itself."""
+        return self._holder[0]
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Whatever the network computes; gradients flow through it to its input."""
         return self.network(*args, **kwargs)
 
-    def train(self, mode: bool = True) -> Self:
-        """Stay in evaluation mode whatever the owner does."""
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        self.network._apply(fn, recurse)
+        super()._apply(fn, recurse)
         return self
-
-    def state_dict(self, *args: Any, destination: Any = None, **kwargs: Any) -> Any:
-        """Nothing: the weights stay in the file that they came from."""
-        return {} if destination is None else destination
-
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        """Expect nothing from a checkpoint, so that strict loading works."""

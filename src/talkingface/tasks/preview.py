@@ -29,7 +29,8 @@ def flow_picture(flow: Tensor) -> Tensor:
     angle = torch.atan2(offset[..., 1], offset[..., 0])
     thirds = angle.new_tensor([0.0, 2.0943951, 4.1887902])
     colour = 0.5 + 0.5 * torch.cos(angle.unsqueeze(-1) - thirds)
-    return (colour * length.unsqueeze(-1)).movedim(-1, 1) * 2 - 1
+    picture: Tensor = colour * length.unsqueeze(-1) * 2 - 1
+    return picture.movedim(-1, 1)
 
 
 def preview_strip(source: Tensor, driving: Tensor, output: RenderOutput) -> Tensor:

@@ -1,0 +1,98 @@
+"""Pairs of frames: drawn within a clip, fresh in each epoch, the same for the same seed."""
+
+import numpy as np
+import pytest
+import torch
+
+from talkingface.data.pairs import PairDataset
+
+FRAMES = 20
+
+
+class CountingClip:
+    """A clip whose every pixel says its frame number."""
+
+    def __init__(self, identity, clip_id, shape=(32, 32)):
+        self.identity, self.clip_id, self.shape = identity, clip_id, shape
+        self.calls = 0
+
+    def __len__(self):
+        return FRAMES
+
+    def read(self, indices):
+        self.calls += 1
+        return np.stack([np.full((*self.shape, 3), index, np.uint8) for index in indices])
+
+    def truth(self, indices):
+        return {"pose": torch.tensor([[float(index)] * 3 for index in indices])}
+
+
+def frame_of(picture):
+    return round((picture.mean().item() + 1) * 127.5)
+
+
+@pytest.fixture
+def clips():
+    return [CountingClip("anna", "a1"), CountingClip("anna", "a2"), CountingClip("ben", "b1")]
+
+
+def chosen(pairs):
+    return [(frame_of(item["source"]), frame_of(item["driving"])) for item in (pairs[i] for i in range(len(pairs)))]
+
+
+def test_an_item_is_two_pictures_of_one_clip_with_its_labels(clips):
+    item = PairDataset(clips, 16, pairs_per_clip=4)[9]
+    assert item["source"].shape == item["driving"].shape == (3, 16, 16)
+    assert item["clip_id"] == "b1"
+    assert item["pose"][:, 0].tolist() == [frame_of(item["source"]), frame_of(item["driving"])]
+
+
+def test_identities_are_numbered_by_person_not_by_clip(clips):
+    pairs = PairDataset(clips, 16, pairs_per_clip=1)
+    assert [int(pairs[i]["identity"]) for i in range(3)] == [0, 0, 1]
+
+
+def test_both_frames_come_from_one_decode_call(clips):
+    PairDataset(clips, 16, pairs_per_clip=1)[0]
+    assert clips[0].calls == 1
+
+
+def test_the_same_seed_draws_the_same_pairs_and_another_does_not(clips):
+    first, again, other = (chosen(PairDataset(clips, 16, 8, seed=seed)) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_every_epoch_draws_other_pairs_and_can_be_drawn_again(clips):
+    pairs = PairDataset(clips, 16, 8)
+    first = chosen(pairs)
+    pairs.set_epoch(1)
+    second = chosen(pairs)
+    pairs.set_epoch(0)
+    assert second != first
+    assert chosen(pairs) == first
+
+
+def test_the_asked_for_share_of_pairs_is_adjacent(clips):
+    steps = [abs(a - b) for a, b in chosen(PairDataset(clips, 16, 100, adjacent=1.0))]
+    assert set(steps) == {1}
+    steps = [abs(a - b) for a, b in chosen(PairDataset(clips, 16, 100, adjacent=0.0))]
+    assert sum(step == 1 for step in steps) < 60  # a tenth of random pairs are neighbours by chance
+
+
+def test_fixed_pairs_start_at_frame_zero_and_spread_over_the_clip(clips):
+    pairs = PairDataset(clips[:1], 16, pairs_per_clip=4, fixed=True)
+    first = chosen(pairs)
+    pairs.set_epoch(5)
+    assert chosen(pairs) == first == [(0, 5), (0, 10), (0, 14), (0, 19)]
+
+
+def test_wide_frames_are_cropped_to_their_centre():
+    class Striped(CountingClip):
+        def read(self, indices):
+            frames = super().read(indices)
+            frames[:, :, :16] = frames[:, :, -16:] = 255
+            return frames
+
+    item = PairDataset([Striped("anna", "a", shape=(32, 64))], 32, 1, fixed=True)[0]
+    assert item["source"].max() < 0
