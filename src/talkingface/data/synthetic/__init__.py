@@ -1,0 +1,20 @@
+"""Synthetic talking heads with ground truth: procedural faces, speech in sync with the lips, every parameter known."""
+
+from .clip import SyntheticClip, render_clip, split_identities
+from .expression import EMOTIONS, EXPRESSIONS, emotion_offset, vector
+from .phonemes import Phoneme
+from .render import render_frame
+from .sheet import contact_sheet
+
+__all__ = [
+    "EMOTIONS",
+    "EXPRESSIONS",
+    "Phoneme",
+    "SyntheticClip",
+    "contact_sheet",
+    "emotion_offset",
+    "render_clip",
+    "render_frame",
+    "split_identities",
+    "vector",
+]
