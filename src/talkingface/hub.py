@@ -1,9 +1,8 @@
 """Saved models: a folder of parts, here or on the Hugging Face Hub."""
 
-import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,7 +61,7 @@ def save_model(folder: str | Path, parts: Mapping[str, "Component"], card: Mappi
     folder = Path(folder)
     if folder.exists() and not (folder / INDEX_NAME).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder} exists and is no model folder; it is left as it is. Give a new folder.")
-    wired = {_part_name(name): _wired(name, part, parts) for name, part in parts.items()}
+    wired = {_part_name(name): _wired(name, type(part), parts) for name, part in parts.items()}
     index = {
         "format": FORMAT,
         "talkingface": __version__,
@@ -94,6 +93,24 @@ def load_model(name_or_folder: str | Path) -> dict[str, "Component"]:
         wired = [parts[other] for other in index.parts[name]]
         parts[name] = Component.from_pretrained(folder / name, *wired)
     return {name: parts[name] for name in index.parts}
+
+
+def build_parts(configs: Mapping[str, dict[str, Any]]) -> dict[str, "Component"]:
+    """Build parts from their JSON, with fresh weights, each wired to those that its constructor names.
+
+    Args:
+        configs: name → ``{"class_path": …, "init_args": {…}}``.
+
+    Raises:
+        ConfigError: when a class lies outside talkingface and its plugins, or a wired part is absent.
+    """
+    from talkingface.core.component import build, part_class
+
+    wired = {name: _wired(name, part_class(config.get("class_path", "")), configs) for name, config in configs.items()}
+    parts: dict[str, Component] = {}
+    for name in ModelIndex(__version__, wired).order():
+        parts[name] = build(configs[name], *(parts[other] for other in wired[name]))
+    return {name: parts[name] for name in configs}
 
 
 def find_model(name_or_folder: str | Path) -> Path:
@@ -168,12 +185,13 @@ def _part_name(name: str) -> str:
     return name
 
 
-def _wired(name: str, part: "Component", parts: Mapping[str, "Component"]) -> tuple[str, ...]:
-    parameters = inspect.signature(type(part)).parameters.values()
-    wanted = tuple(p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_ONLY)
-    missing = [other for other in wanted if other not in parts]
+def _wired(name: str, cls: "type[Component]", known: Collection[str]) -> tuple[str, ...]:
+    from talkingface.core.component import wired_names
+
+    wanted = wired_names(cls)
+    missing = [other for other in wanted if other not in known]
     if missing:
-        raise ConfigError(f"part '{name}' ({type(part).__name__}) is wired to {missing}, not among {list(parts)}.")
+        raise ConfigError(f"part '{name}' ({cls.__name__}) is wired to {missing}, not among {list(known)}.")
     return wanted
 
 

@@ -151,15 +151,7 @@ def build(config: dict[str, Any], *wired: Any) -> Any:
             the arguments.
     """
     path = config.get("class_path", "")
-    package, _, name = path.rpartition(".")
-    if package.split(".")[0] not in trusted_packages():
-        raise ConfigError(f"'{path}' is not a part of talkingface or of an installed talkingface plugin; refused.")
-    try:
-        cls = getattr(importlib.import_module(package), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"there is no '{path}' ({error}). Is the model from a newer version?") from error
-    if not (inspect.isclass(cls) and issubclass(cls, Component)):
-        raise ConfigError(f"'{path}' is not a part (a Component); refused.")
+    cls = part_class(path)
     arguments = {
         key: build(value) if isinstance(value, dict) and "class_path" in value else value
         for key, value in config.get("init_args", {}).items()
@@ -169,6 +161,33 @@ def build(config: dict[str, Any], *wired: Any) -> Any:
     except TypeError as error:
         raise ConfigError(f"'{path}' does not take these arguments: {error}.") from error
     return cls(*wired, **arguments)
+
+
+def part_class(path: str) -> type[Component]:
+    """Import a part's class, if it may be named by a file at all.
+
+    Args:
+        path: ``"package.Class"``.
+
+    Raises:
+        ConfigError: when the class lies outside talkingface and its installed plugins, does not exist or is no part.
+    """
+    package, _, name = path.rpartition(".")
+    if package.split(".")[0] not in trusted_packages():
+        raise ConfigError(f"'{path}' is not a part of talkingface or of an installed talkingface plugin; refused.")
+    try:
+        cls = getattr(importlib.import_module(package), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"there is no '{path}' ({error}). Is the model from a newer version?") from error
+    if not (inspect.isclass(cls) and issubclass(cls, Component)):
+        raise ConfigError(f"'{path}' is not a part (a Component); refused.")
+    return cls
+
+
+def wired_names(cls: type[Component]) -> tuple[str, ...]:
+    """Names of the positional-only arguments of a part's constructor: what its owner wires in."""
+    parameters = inspect.signature(cls).parameters.values()
+    return tuple(p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_ONLY)
 
 
 @functools.cache
