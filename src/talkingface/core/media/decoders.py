@@ -59,7 +59,11 @@ class DecordDecoder:
 
         decord.logging.set_level(decord.logging.QUIET)
         self._index = index
-        self._reader: Any = decord.VideoReader(str(index.info.path), num_threads=_RUN_THREADS)
+        self._errors = (decord.DECORDError, RuntimeError)
+        try:
+            self._reader: Any = decord.VideoReader(str(index.info.path), num_threads=_RUN_THREADS)
+        except decord.DECORDError as error:
+            raise RuntimeError(str(error)) from error
         self._fallback: PyAVDecoder | None = None
         if len(self._reader) != index.info.frames:
             raise RuntimeError(f"decord counts {len(self._reader)} frames, the packets {index.info.frames}")
@@ -69,8 +73,9 @@ class DecordDecoder:
             try:
                 frames: NDArray[np.uint8] = self._reader.get_batch(list(indices)).asnumpy()
                 return frames
-            except RuntimeError as error:  # DECORDError is one
+            except self._errors as error:
                 _log.debug("decord stumbles over %s, PyAV takes over: %s", self._index.info.path, error)
+                self._reader = None
                 self._fallback = PyAVDecoder(self._index, _RUN_THREADS)
         return self._fallback.read(indices)
 
