@@ -34,7 +34,7 @@ class HeadModel:
     shine: Floats
     gloss: Floats
     follow: Floats
-    triangles: NDArray[np.int64]
+    triangles: NDArray[np.int64]  # (3, F)
     double_sided: NDArray[np.bool_]
     atlas: Floats
     landmark_index: NDArray[np.int64]  # (68, 4) vertices
@@ -126,7 +126,7 @@ def build_model(number: int) -> HeadModel:
         shine=spread("shine"),
         gloss=spread("gloss"),
         follow=spread("follow"),
-        triangles=triangles,
+        triangles=np.ascontiguousarray(triangles.T),
         double_sided=np.concatenate([np.full(len(part.triangles), part.double_sided) for part in parts]),
         atlas=paint(identity).reshape(*ATLAS, 3),
         landmark_index=index,

@@ -30,73 +30,66 @@ def rasterize(
     Args:
         position: vertices ``(V, 3)`` as x right, y down in samples (centre of sample 0 is 0), z away from the viewer.
         values: vertex attributes ``(V, A)``; interpolated affinely, which is exact for a parallel projection.
-        triangles: vertex indices ``(F, 3)``, clockwise on the screen (y down) where the front is seen.
+        triangles: vertex indices ``(3, F)``, clockwise on the screen (y down) where the front is seen.
         width: rows and columns of the square sample grid.
         double_sided: ``(F,)`` whether the back is drawn too.
 
     Returns:
         The visible samples, each once.
     """
-    x, y, z = (np.ascontiguousarray(position[:, axis]) for axis in range(3))
-    ax, ay = x[triangles[:, 0]], y[triangles[:, 0]]
-    ux, uy = x[triangles[:, 1]] - ax, y[triangles[:, 1]] - ay
-    vx, vy = x[triangles[:, 2]] - ax, y[triangles[:, 2]] - ay
+    x, y = np.ascontiguousarray(position[:, 0]), np.ascontiguousarray(position[:, 1])
+    a, b, c = triangles
+    ax, ay = x[a], y[a]
+    ux, uy = x[b] - ax, y[b] - ay
+    vx, vy = x[c] - ax, y[c] - ay
     area = ux * vy - uy * vx
-    low = np.minimum(np.minimum(uy, vy), 0) + ay
-    high = np.maximum(np.maximum(uy, vy), 0) + ay
-    first_row = np.maximum(np.ceil(low), 0).astype(np.int32)
-    last_row = np.minimum(np.ceil(high) - 1, width - 1).astype(np.int32)
+    first_row = np.maximum(np.ceil(np.minimum(np.minimum(uy, vy), 0) + ay), 0).astype(np.int32)
+    last_row = np.minimum(np.ceil(np.maximum(np.maximum(uy, vy), 0) + ay), width).astype(np.int32) - 1
     keep = np.flatnonzero(((area > 1e-6) | (double_sided & (area < -1e-6))) & (last_row >= first_row))
-    tri = triangles[keep]
     ax, ay, ux, uy, vx, vy, area = (term[keep] for term in (ax, ay, ux, uy, vx, vy, area))
     first_row, rows = first_row[keep], (last_row - first_row + 1)[keep]
 
-    # Any attribute is linear over a triangle: value(x, y) = value(a) + gradient · ((x, y) - a).
-    corner = np.concatenate([z[:, None], values], axis=1)
-    base = corner[tri[:, 0]]
-    along_u, along_v = corner[tri[:, 1]] - base, corner[tri[:, 2]] - base
-    inverse = (1 / area)[:, None]
-    slope_x = (along_u * vy[:, None] - along_v * uy[:, None]) * inverse
-    slope_y = (along_v * ux[:, None] - along_u * vx[:, None]) * inverse
+    # Any attribute is linear over a triangle: value(x, y) = value(a) + slope · ((x, y) - a).
+    corner = np.concatenate([position[:, 2:], values], axis=1)
+    base = corner[a[keep]]
+    along_u, along_v = corner[b[keep]] - base, corner[c[keep]] - base
+    inverse = 1 / area
+    slope_x = along_u * (vy * inverse)[:, None] - along_v * (uy * inverse)[:, None]
+    slope_y = along_v * (ux * inverse)[:, None] - along_u * (vx * inverse)[:, None]
+    base -= slope_x * ax[:, None] + slope_y * ay[:, None]  # now the value at the origin of the samples
 
-    # Each edge bounds the span from the left or from the right, as its inside lies.
-    side = np.sign(area)
-    start_x = np.stack([ax, ax + ux, ax + vx], axis=1)
-    start_y = np.stack([ay, ay + uy, ay + vy], axis=1)
-    edge_x = np.stack([ux, vx - ux, -vx], axis=1)
-    edge_y = np.stack([uy, vy - uy, -vy], axis=1)
-    inside = -edge_y * side[:, None]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        tilt = np.where(edge_y == 0, 0, edge_x / edge_y).astype(np.float32)
-    offset = start_x - tilt * start_y
-    left = np.where(inside > 0, offset, -1e9).astype(np.float32)
-    right = np.where(inside < 0, offset, 1e9).astype(np.float32)
-
+    # A span begins at the last of the edges that have the inside on their right, and ends at the first of the others.
     owner = np.repeat(np.arange(len(keep)), rows)
-    row = np.arange(len(owner), dtype=np.int32) - np.repeat(np.cumsum(rows) - rows - first_row, rows).astype(np.int32)
+    row = np.arange(len(owner), dtype=np.int32) - np.repeat((np.cumsum(rows) - rows - first_row).astype(np.int32), rows)
     height = row.astype(np.float32)
-    shear = ((row & 1) * 0.5 - 0.25).astype(
-        np.float32
-    )  # odd rows sample half a step aside: finer steps on upright edges
-    reach = tilt[owner] * height[:, None] - shear[:, None]
-    begin = np.ceil(np.maximum((left[owner] + reach).max(axis=1), 0)).astype(np.int32)
-    end = np.ceil(np.minimum((right[owner] + reach).min(axis=1), width)).astype(np.int32)
-    length = end - begin
-    full = np.flatnonzero(length > 0)
-    owner, row, begin, length, shear = owner[full], row[full], begin[full], length[full], shear[full]
-    away = row.astype(np.float32) - ay[owner]
+    shear = (row & 1).astype(np.float32) * np.float32(0.5) - np.float32(0.25)  # odd rows are half a step aside: finer upright edges
+    begin, end = np.zeros(len(owner), np.float32), np.full(len(owner), width, np.float32)
+    for from_x, from_y, edge_x, edge_y in (
+        (ax, ay, ux, uy),
+        (ax + ux, ay + uy, vx - ux, vy - uy),
+        (ax + vx, ay + vy, -vx, -vy),
+    ):
+        inside = edge_y * np.sign(area)  # negative: the inside is to the right
+        tilt = edge_x / np.where(edge_y == 0, np.float32(1), edge_y)
+        cross = np.repeat(from_x - tilt * from_y, rows) + np.repeat(tilt, rows) * height - shear
+        facing = np.repeat(inside, rows)
+        begin = np.where(facing < 0, np.maximum(begin, cross), begin)
+        end = np.where(facing > 0, np.minimum(end, cross), end)
+    begin_at, end_at = np.ceil(begin).astype(np.int32), np.ceil(end).astype(np.int32)
+    full = np.flatnonzero(end_at > begin_at)
+    owner, row, shear, begin_at = owner[full], row[full], shear[full], begin_at[full]
+    length = end_at[full] - begin_at
     step = slope_x[owner]
-    span = base[owner] + slope_y[owner] * away[:, None] + step * (shear - ax[owner])[:, None]
+    span = base[owner] + slope_y[owner] * row.astype(np.float32)[:, None] + step * shear[:, None]
 
     total = np.cumsum(length)
-    column = np.arange(int(total[-1]) if len(total) else 0, dtype=np.int32) - np.repeat(
-        total - length - begin, length
-    ).astype(np.int32)
-    place = np.repeat(row * width, length) + column
+    count = int(total[-1]) if len(total) else 0
+    column = np.arange(count, dtype=np.int32) - np.repeat((total - length - begin_at).astype(np.int32), length)
+    place = np.repeat(row.astype(np.intp) * width, length) + column  # ``minimum.at`` is fast for intp only
     depth = np.repeat(span[:, 0], length) + np.repeat(step[:, 0], length) * column.astype(np.float32)
     nearest = np.full(width * width, np.inf, np.float32)
     np.minimum.at(nearest, place, depth)
     seen = np.flatnonzero(depth == nearest[place])
-    span_of = np.repeat(np.arange(len(length)), length)[seen]
-    shown = span[span_of, 1:] + step[span_of, 1:] * column[seen, None].astype(np.float32)
+    span_of = np.repeat(np.arange(len(length), dtype=np.int32), length)[seen]
+    shown = span[:, 1:].take(span_of, axis=0) + step[:, 1:].take(span_of, axis=0) * column[seen, None].astype(np.float32)
     return Fragments(place[seen], shown)

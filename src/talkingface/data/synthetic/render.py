@@ -102,11 +102,20 @@ def draw(model: HeadModel, vertices: Floats, expression: Floats, place: Placemen
     column = (seen.values[:, 0] / mip).astype(np.int32)
     row = (seen.values[:, 1] / mip).astype(np.int32)
     paint = atlas.reshape(-1, 3)[row * atlas.shape[1] + column]
-    image = np.repeat(np.repeat(backdrop_of(model, size), factor, axis=0), factor, axis=1).reshape(-1, 3)
+    image = backdrop_of(model, size, factor).copy()
     image[seen.sample] = paint * seen.values[:, 2:5] + seen.values[:, 5:6]
     np.clip(image, 0, 1, out=image)
-    small = image.reshape(size, factor, size, factor, 3).mean(axis=(1, 3))
-    return _ENCODE[(small * 4095 + 0.5).astype(np.int32)]
+    return _ENCODE[(_shrink(image, size, factor) * 4095 + 0.5).astype(np.int32)]
+
+
+def _shrink(image: Floats, size: int, factor: int) -> Floats:
+    """Mean of ``factor × factor`` samples; strided sums are several times faster here than ``mean(axis=(1, 3))``."""
+    rows = image.reshape(size, factor, -1)
+    tall = sum((rows[:, index] for index in range(1, factor)), start=rows[:, 0])
+    columns = tall.reshape(size, size, factor, 3)
+    wide = sum((columns[:, :, index] for index in range(1, factor)), start=columns[:, :, 0])
+    small: Floats = wide * np.float32(1 / factor**2)
+    return small
 
 
 def _light(model: HeadModel, normal: Floats) -> Floats:
@@ -154,14 +163,15 @@ def _atlas(model: HeadModel, wide: int) -> tuple[Floats, int]:
     return known[1], 2
 
 
-def backdrop_of(model: HeadModel, size: int) -> Floats:
-    """Cached backdrop of a model."""
+def backdrop_of(model: HeadModel, size: int, factor: int) -> Floats:
+    """Cached backdrop of a model, every pixel repeated to ``factor × factor`` samples, ``(samples, 3)``."""
     where = (model.identity.number, size)
     known = _backdrops.get(where)
     if known is None or known[0] is not model:
         if len(_backdrops) > 16:
             _backdrops.clear()
-        known = _backdrops[where] = model, backdrop(model.identity, size)
+        fine = np.repeat(np.repeat(backdrop(model.identity, size), factor, axis=0), factor, axis=1)
+        known = _backdrops[where] = model, fine.reshape(-1, 3)
     return known[1]
 
 
