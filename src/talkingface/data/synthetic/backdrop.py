@@ -44,7 +44,7 @@ def backdrop(identity: Identity, size: int) -> NDArray[np.float32]:
         green = (
             np.array([0.10, 0.17, 0.06])
             * (1.3 - 0.5 * y)[..., None]
-            * (1 + 0.3 * np.sin(x * 21 + 3 * np.sin(y * 17)))[..., None]
+            * (1 + 0.12 * np.sin(x * 21 + 3 * np.sin(y * 17)))[..., None]
         )
         picture = sky + (green - sky) * smoothstep(y, horizon - 0.04, horizon + 0.04)[..., None]
     picture = picture * (1 - 0.35 * ((x - 0.5) ** 2 + (y - 0.5) ** 2))[..., None]

@@ -12,6 +12,7 @@ Array = NDArray[np.float64]
 JAW_HINGE = np.array([0.0, 0.06, 0.02])  # y, z of the axis through both jaw joints
 JAW_ANGLE = np.deg2rad(16.0)  # at jaw = 1
 EYE_RADIUS = 0.168  # larger than life, as the head is stylised
+_CLOSED = 0.016
 LID_GAP = 0.016  # lid above eyeball; the chord of a half closed lid stays outside of the ball
 
 
@@ -149,8 +150,8 @@ def _lids(moved: Array, neutral: Array, identity: Identity, value: dict[str, flo
     wide = value["eye_wide"]
     cheek = max(value["smile"], -1.0)
     opening = 0.094 * identity.eye_open + 0.026 * wide - 0.026 * value["gaze_y"]
-    upper = opening * (1 - blink)
-    lower = (0.012 + 0.012 * wide + 0.012 * value["gaze_y"] - 0.016 * cheek) * (1 - blink) - 0.004 * blink
+    upper = opening * (1 - blink) - _CLOSED * blink  # closed lids meet in a curve below the line of the corners
+    lower = (0.020 + 0.012 * wide + 0.012 * value["gaze_y"] - 0.016 * cheek) * (1 - blink) + _CLOSED * blink
     fall_up = np.clip(1 - np.abs(d) / 0.19, 0, 1) ** 1.15
     fall_low = np.exp(-0.5 * (d / 0.05) ** 2)
     moved[:, 1] += arch * np.where(below, lower * fall_low, -upper * fall_up)

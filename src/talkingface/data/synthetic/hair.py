@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from .head import KEY_TOP, bump, skull, smoothstep
 from .identity import Identity
-from .parts import Part, grid_triangles
+from .mesh import Part, grid_triangles
 
 Array = NDArray[np.float64]
 
@@ -46,6 +46,7 @@ _THICKNESS = {
     "fringe": 0.13,
 }
 HANGING = ("bob", "long", "fringe")
+_ROOTS = {"bob": "bun", "long": "bun", "fringe": "bun"}  # where hanging hair grows, behind what it covers
 
 
 def hairline(style: str, azimuth: Array) -> Array:
@@ -57,6 +58,11 @@ def hairline(style: str, azimuth: Array) -> Array:
     return edge
 
 
+def roots(style: str, azimuth: Array) -> Array:
+    """Height on the head below which no hair grows."""
+    return np.minimum(hairline(style, azimuth), hairline(_ROOTS.get(style, style), azimuth))
+
+
 def hair(identity: Identity) -> list[Part]:
     """Shell of the identity's hair style, and a bun where it has one."""
     style = identity.hair_style
@@ -65,14 +71,14 @@ def hair(identity: Identity) -> list[Part]:
     columns = np.deg2rad(np.concatenate([-degrees[:0:-1], degrees]))
     rows = np.linspace(0, 1, 26)
     azimuth, s = (side.ravel() for side in np.meshgrid(columns, rows))
-    edge = hairline(style, azimuth) + np.interp(azimuth, columns, 0.012 * rng.normal(size=len(columns)))
+    edge = hairline(style, azimuth) + np.interp(azimuth, columns, 0.006 * rng.normal(size=len(columns)))
     key = KEY_TOP + (edge - KEY_TOP) * s**1.45
     hang = key > -0.02
     base = skull(azimuth, np.where(hang, -0.02, key) if style in HANGING else key, identity)
     base[:, 1] = np.where(hang & (style in HANGING), key, base[:, 1])
 
     volume = _THICKNESS[style] * (0.6 + 0.4 * identity.hair_volume)
-    profile = np.clip(1 - s**7, 0, 1) ** 0.5
+    profile = np.clip(1 - s ** (7 if style in HANGING else 3.5), 0, 1) ** 0.6
     front = np.cos(azimuth)
     thick = np.full_like(key, volume)
     thick *= 0.62 + 0.38 * (1 - smoothstep(key, -0.75, -0.15)) if style in ("short", "swept") else 1.0
@@ -89,7 +95,7 @@ def hair(identity: Identity) -> list[Part]:
             for k in (7, 9, 12, 15)
         )
         thick += 0.035 * curls * smoothstep(key, KEY_TOP, KEY_TOP + 0.2) + 0.10 * bump(0 * key, key + 0.95, 1, 0.25)
-    waves = 0.10 * volume * np.sin(azimuth * 23 + 2 * np.sin(key * 5 + azimuth * 3))
+    waves = 0.08 * volume * np.sin(azimuth * 23 + 2 * np.sin(key * 5 + azimuth * 3))
     ends = -0.02 if style not in HANGING else np.where(np.abs(np.rad2deg(azimuth)) < 64, -0.015, 0.35 * volume)
     thick = (thick + waves) * profile + ends * (1 - profile)
     outward = base - np.array([0.0, -0.15, 0.05])
@@ -107,7 +113,7 @@ def hair(identity: Identity) -> list[Part]:
         - 0.3 * smoothstep(s, 0.9, 1.0) * (style not in HANGING)
     )
     uv = np.stack([(azimuth / np.pi + 1) / 2, s], 1)
-    gloss = 0.0 if style in ("curly", "buzz") else 0.30
+    gloss = 0.0 if style in ("curly", "buzz") else 0.06 + 0.35 * float(np.mean(identity.hair)) ** 0.5
     follow = 1 - 0.55 * smoothstep(key, 0.6, 1.5)
     shell = Part(
         position,

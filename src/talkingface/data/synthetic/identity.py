@@ -83,6 +83,12 @@ class Identity:
     tract: float  # formant scale; above 1 is a shorter vocal tract
     rng_seed: int = field(repr=False)  # for textures
 
+    def key_direction(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Unit vector towards the key light, ``(3,)``."""
+        azimuth, elevation = np.deg2rad(self.key_azimuth), np.deg2rad(self.key_elevation)
+        level = np.cos(elevation)
+        return np.array([np.sin(azimuth) * level, -np.sin(elevation), -np.cos(azimuth) * level])
+
 
 def draw_identity(number: int) -> Identity:
     """The person with this number: the same on every machine and in every split.
@@ -108,7 +114,7 @@ def draw_identity(number: int) -> Identity:
     skin = np.asarray(linear(_SKINS[tone])) * (1 + 0.05 * rng.normal(size=3).clip(-1.5, 1.5))
     hair_weights = (3, 4, 4, 3, 2, 2, 1, 1.5, 0.7, 0.5) if tone < 4 else (5, 4, 2, 0.6, 0.2, 0.1, 0, 0.2, 0.4, 0.3)
     hair = np.asarray(linear(pick(_HAIRS, hair_weights)))
-    style_weights = (0.6, 1, 2.2, 3, 1.6, 1.2, 0, 2) if feminine else (4, 3, 0.2, 0.4, 0.1, 1.2, 1.6, 0.3)
+    style_weights = (0.6, 1, 2.2, 3, 1.6, 1.2, 0, 2) if feminine else (4, 3, 0, 0.4, 0.1, 1.2, 1.6, 0)
     lip_base = skin * np.asarray([0.80, 0.47, 0.50]) + np.asarray([0.035, 0.0, 0.006])
     rouge = np.asarray(linear(pick(("b03a48", "a8404a", "8e2f3f", "c2606a"))))
     lips = lip_base + (0.45 * float(rng.random()) if feminine else 0.0) * (rouge - lip_base)
@@ -116,7 +122,7 @@ def draw_identity(number: int) -> Identity:
     return Identity(
         number=number,
         face_width=normal(1.0 - 0.012 * sign, 0.03),
-        jaw_width=normal(1.0 - 0.05 * sign, 0.05),
+        jaw_width=normal(1.0 - 0.045 * sign, 0.035),
         chin_length=normal(-0.012 * sign, 0.025),
         cheek=normal(0.5, 0.28),
         eye_spacing=normal(0.0, 0.012),

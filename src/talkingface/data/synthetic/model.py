@@ -8,11 +8,14 @@ from numpy.typing import NDArray
 
 from .deform import deform, jaw_rotation
 from .expression import EXPRESSIONS, INDEX
+from .eyes import eyeball, glint, glint_offset, lashes, lid_rims
 from .hair import hair
 from .head import sculpt
 from .identity import Identity, draw_identity
 from .landmarks import landmark_weights
-from .parts import Part, body, ear, eyeball, mouth, skin
+from .mesh import Part
+from .mouth import mouth
+from .parts import body, ear, skin
 from .texture import ATLAS, TILES, paint
 
 Floats = NDArray[np.float32]
@@ -30,6 +33,8 @@ class HeadModel:
     normal_bases: Floats  # (E, moving * 3)
     uv: Floats  # (V, 2) in texels of the full atlas
     gaze: tuple[slice, slice]  # eyeball vertices
+    glint: slice  # vertices of both reflections on the eyes
+    glint_offset: Floats
     occlusion: Floats
     shine: Floats
     gloss: Floats
@@ -56,7 +61,8 @@ def _normals(
         ],
         1,
     )[weld]
-    unit: NDArray[np.float64] = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
+    length = np.linalg.norm(total, axis=1, keepdims=True)
+    unit: NDArray[np.float64] = np.where(length > 1e-12, total / np.maximum(length, 1e-12), (0.0, 0.0, -1.0))
     return unit
 
 
@@ -67,9 +73,12 @@ def build_model(number: int) -> HeadModel:
     neutral = sculpt(identity)
     zero = np.zeros(len(EXPRESSIONS))
     surface = deform(neutral, identity, zero)
-    parts: list[Part] = [skin(surface), *mouth(neutral, identity), eyeball(neutral, -1), eyeball(neutral, 1)]
-    moving_parts = len(parts) - 2
-    parts += [ear(identity, neutral, -1), ear(identity, neutral, 1), body(identity), *hair(identity)]
+    parts: list[Part] = [skin(surface), *mouth(neutral, identity)]
+    for side in (-1, 1):
+        parts += [lashes(surface, side), *lid_rims(surface, side)]
+    moving_parts = len(parts)  # what expressions move comes first
+    parts += [eyeball(neutral, -1), eyeball(neutral, 1), glint(neutral, -1), glint(neutral, 1)]
+    parts += [ear(identity, -1), ear(identity, 1), body(identity), *hair(identity)]
 
     start = np.concatenate([[0], np.cumsum([len(part.position) for part in parts])])
     rest = np.concatenate([part.position for part in parts])
@@ -122,6 +131,8 @@ def build_model(number: int) -> HeadModel:
             slice(int(start[left_eye]), int(start[left_eye + 1])),
             slice(int(start[right_eye]), int(start[right_eye + 1])),
         ),
+        glint=slice(int(start[right_eye + 1]), int(start[right_eye + 3])),
+        glint_offset=np.tile(glint_offset(identity), (2, 1)).astype(np.float32),
         occlusion=spread("occlusion"),
         shine=spread("shine"),
         gloss=spread("gloss"),

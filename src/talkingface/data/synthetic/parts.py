@@ -1,49 +1,16 @@
-"""Everything of a head that is not its skin: eyeballs, lips inside, teeth, tongue, ears, neck and shoulders."""
-
-from dataclasses import dataclass
+"""The outer parts of a head: skin, ears, neck and shoulders."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .deform import EYE_RADIUS, eye_centre
-from .head import EYE_Y, GRID, KEY_BOTTOM, KEY_TOP, AZIMUTH_LIMIT, MOUTH_WIDTH, MOUTH_Y, bump, smoothstep
+from .head import AZIMUTH_LIMIT, GRID, KEY_BOTTOM, KEY_TOP, MOUTH_WIDTH, MOUTH_Y, bump, smoothstep
 from .identity import Identity
+from .mesh import Part, grid_triangles, lattice
 
 Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
 
 NECK_PIVOT = np.array([0.0, 0.42, 0.16])  # the head turns about the top of the spine
 BODY_BOTTOM = 3.2
-
-
-@dataclass
-class Part:
-    """A piece of mesh. Arrays have one row a vertex; scalars stand for all of them."""
-
-    position: Array  # (V, 3)
-    triangles: Indices  # (F, 3)
-    tile: str  # name of a tile of the texture atlas
-    uv: Array  # (V, 2) in [0, 1] of the tile
-    occlusion: Array | float = 1.0  # ambient light that gets there
-    shine: Array | float = 0.0  # strength of highlights
-    gloss: float = 12.0  # narrowness of highlights
-    follow: Array | float = 1.0  # 1 moves with the head, 0 with the shoulders
-    jaw: Array | float = 0.0  # 1 moves with the jaw
-    tied: Indices | None = None  # skin vertices whose expression movement it copies
-    gaze: int = 0  # eyeball: -1 left, 1 right of the picture
-    double_sided: bool = False
-
-
-def grid_triangles(rows: int, columns: int, start: int = 0) -> Indices:
-    """Two triangles a cell of a row-major vertex grid, facing the viewer if columns run to the right."""
-    index = start + np.arange(rows * columns).reshape(rows, columns)
-    a, b, c, d = index[:-1, :-1].ravel(), index[:-1, 1:].ravel(), index[1:, :-1].ravel(), index[1:, 1:].ravel()
-    return np.concatenate([np.stack([a, b, c], 1), np.stack([b, d, c], 1)])
-
-
-def _lattice(rows: Array, columns: Array) -> tuple[Array, Array]:
-    across, down = np.meshgrid(columns, rows)
-    return across.ravel(), down.ravel()
 
 
 def skin(neutral: Array) -> Part:
@@ -60,88 +27,10 @@ def skin(neutral: Array) -> Part:
     return Part(neutral, GRID.triangles, "skin", uv, occlusion=np.clip(shade, 0.3, 1), shine=oily, gloss=16.0)
 
 
-def eyeball(neutral: Array, side: int) -> Part:
-    """Front cap of an eyeball with a bulging cornea; its texture turns with the gaze."""
-    centre = eye_centre(neutral, side)
-    polar, turn = np.linspace(0, np.deg2rad(72), 12), np.linspace(0, 2 * np.pi, 25)
-    angle, radius = _lattice(polar, turn)
-    x, y = np.sin(radius) * np.cos(angle), np.sin(radius) * np.sin(angle)
-    position = centre + EYE_RADIUS * np.stack([x, y, -np.cos(radius)], 1)
-    uv = 0.5 + 0.5 * np.stack([x, y], 1) / 1.6  # 1.6 leaves room for the gaze to shift the texture
-    lid = smoothstep(y, -0.75, 0.05) * 0.45 + 0.55  # the upper lid and lashes throw a shadow
-    corner = 1 - 0.45 * np.clip(np.abs(x) / 0.85, 0, 1) ** 3
-    return Part(
-        position,
-        grid_triangles(12, 25)[:, ::-1],
-        "eye",
-        uv,
-        lid * corner,
-        0.9,
-        gloss=160.0,
-        gaze=side,
-        double_sided=True,
-    )
-
-
-def _slit(neutral: Array, name: int, lower: int) -> Indices:
-    """Vertices of a slit's edge from left to right, with both corners for the mouth."""
-    members = np.flatnonzero((GRID.slit == name) & (GRID.lower == lower))
-    order: Indices = members[np.argsort(GRID.cx[members])]
-    return order
-
-
-def mouth(neutral: Array, identity: Identity) -> list[Part]:
-    """Inner side of the lips, both rows of teeth, tongue and the dark behind."""
-    upper, lower = _slit(neutral, 2, 0), _slit(neutral, 2, 1)
-    edge = neutral[upper]
-    parts = []
-    for members, up in ((upper, -1.0), (lower, 1.0)):
-        rows = [
-            neutral[members] + np.array([0.0, up * rise, back]) for rise, back in ((0, 0), (0.008, 0.02), (0.03, 0.055))
-        ]
-        count = len(members)
-        uv = np.stack([np.full(3 * count, 0.5), np.repeat([0.05, 0.45, 0.95], count)], 1)
-        dark = np.repeat([0.9, 0.65, 0.35], count)
-        parts.append(
-            Part(
-                np.concatenate(rows),
-                grid_triangles(3, count),
-                "gum",
-                uv,
-                dark,
-                0.25,
-                30.0,
-                tied=np.tile(members, 3),
-                double_sided=True,
-            )
-        )
-    half = 0.84 * MOUTH_WIDTH * identity.mouth_width
-    lip_x, lip_z, line = edge[:, 0], edge[:, 2], float(edge[:, 1].mean())
-    for top, bottom, back, jaw, tile in ((-0.075, 0.026, 0.050, 0.0, "teeth"), (0.010, 0.075, 0.066, 1.0, "teeth_low")):
-        x, y = _lattice(np.linspace(top, bottom, 4), np.linspace(-half, half, 17))
-        arch = np.interp(x, lip_x, lip_z) + back + 0.8 * x**2
-        uv = np.stack([x / half * 0.48 + 0.5, (y - top) / (bottom - top)], 1)
-        shade = (1 - 0.75 * (np.abs(x) / half) ** 2) * 0.82
-        parts.append(
-            Part(np.stack([x, line + y, arch], 1), grid_triangles(4, 17), tile, uv, shade, 0.35, 40.0, jaw=jaw)
-        )
-    x, y = _lattice(np.linspace(-0.05, 0.05, 6), np.linspace(-0.14, 0.14, 9))
-    body = np.sqrt(np.clip(1 - (x / 0.15) ** 2 - (y / 0.055) ** 2, 0, 1))
-    depth = lip_z.min() + 0.20 - 0.09 * body
-    tongue = np.stack([x, line + 0.085 + y, depth], 1)
-    parts.append(Part(tongue, grid_triangles(6, 9), "gum", np.full((54, 2), [0.5, 0.25]), 0.55, 0.3, 25.0, jaw=0.85))
-    x, y = _lattice(np.linspace(-0.13, 0.16, 7), np.linspace(-0.26, 0.26, 9))
-    cave = np.stack([x, line + y, np.interp(x, lip_x, lip_z) + 0.21 - 1.2 * x**2 * 0], 1)
-    parts.append(
-        Part(cave, grid_triangles(7, 9), "gum", np.full((63, 2), [0.5, 0.9]), 0.13, jaw=smoothstep(y, -0.03, 0.05))
-    )
-    return parts
-
-
-def ear(identity: Identity, neutral: Array, side: int) -> Part:
+def ear(identity: Identity, side: int) -> Part:
     """A shell with a raised rim, standing off the head by 25 degrees."""
     radius, angle = np.linspace(0, 1, 8), np.linspace(0, 2 * np.pi, 25)
-    turn, r = _lattice(radius, angle)
+    turn, r = lattice(radius, angle)
     lobe = 1 - 0.30 * smoothstep(np.sin(turn), 0.1, 1.0)  # narrower at the lobe
     along, down = 0.10 * lobe * r * np.cos(turn), 0.185 * r * np.sin(turn)
     rim = (
@@ -189,12 +78,12 @@ def body(identity: Identity) -> Part:
         ]
     )
     rows = np.concatenate(
-        [np.linspace(0.30, 1.0, 8)[:-1], np.linspace(1.0, 1.55, 17)[:-1], np.linspace(1.55, BODY_BOTTOM, 7)]
+        [np.linspace(0.30, 1.0, 8)[:-1], np.linspace(1.0, 1.55, 25)[:-1], np.linspace(1.55, BODY_BOTTOM, 7)]
     )
     columns = np.deg2rad(
-        np.concatenate([np.linspace(-118, -60, 7)[:-1], np.linspace(-60, 60, 25)[:-1], np.linspace(60, 118, 7)])
+        np.concatenate([np.linspace(-118, -60, 7)[:-1], np.linspace(-60, 60, 41)[:-1], np.linspace(60, 118, 7)])
     )
-    angle, y = _lattice(rows, columns)
+    angle, y = lattice(rows, columns)
     fine = np.linspace(0.3, BODY_BOTTOM, 300)
     kernel = np.hanning(15) / np.hanning(15).sum()
     smooth = [
@@ -219,11 +108,7 @@ def body(identity: Identity) -> Part:
     uv = np.stack([(np.rad2deg(angle) / 118 + 1) / 2, (y - 0.30) / 1.9], 1)
     cloth = neckline(identity, angle, y)
     z -= 0.03 * cloth
-    shade = (
-        1
-        - 0.62 * np.exp(-0.5 * (np.maximum(y - 0.78, 0) / 0.17) ** 2) * smoothstep(np.cos(angle), -0.4, 0.6)
-        - 0.15 * (y < 1.1)
-    )
+    shade = 1 - 0.62 * np.exp(-0.5 * (np.maximum(y - 0.78, 0) / 0.17) ** 2) * smoothstep(np.cos(angle), -0.4, 0.6)
     return Part(
         np.stack([x, y, z], 1),
         grid_triangles(len(rows), len(columns)),

@@ -62,7 +62,9 @@ def rasterize(
     owner = np.repeat(np.arange(len(keep)), rows)
     row = np.arange(len(owner), dtype=np.int32) - np.repeat((np.cumsum(rows) - rows - first_row).astype(np.int32), rows)
     height = row.astype(np.float32)
-    shear = (row & 1).astype(np.float32) * np.float32(0.5) - np.float32(0.25)  # odd rows are half a step aside: finer upright edges
+    shear = (row & 1).astype(np.float32) * np.float32(0.5) - np.float32(
+        0.25
+    )  # odd rows are half a step aside: finer upright edges
     begin, end = np.zeros(len(owner), np.float32), np.full(len(owner), width, np.float32)
     for from_x, from_y, edge_x, edge_y in (
         (ax, ay, ux, uy),
@@ -91,5 +93,7 @@ def rasterize(
     np.minimum.at(nearest, place, depth)
     seen = np.flatnonzero(depth == nearest[place])
     span_of = np.repeat(np.arange(len(length), dtype=np.int32), length)[seen]
-    shown = span[:, 1:].take(span_of, axis=0) + step[:, 1:].take(span_of, axis=0) * column[seen, None].astype(np.float32)
+    shown = span[:, 1:].take(span_of, axis=0) + step[:, 1:].take(span_of, axis=0) * column[seen, None].astype(
+        np.float32
+    )
     return Fragments(place[seen], shown)

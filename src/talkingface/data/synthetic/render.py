@@ -76,6 +76,7 @@ def draw(model: HeadModel, vertices: Floats, expression: Floats, place: Placemen
     pivot = NECK_PIVOT.astype(np.float32)
     head = turned * np.float32(place.zoom)
     head[:, :2] += place.shift
+    head[model.glint] += np.float32(place.zoom) * model.glint_offset
     neck = place.zoom * (place.matrix @ pivot)
     neck[:2] += place.shift
     rest_neck = np.array([REST_NOSE[0], REST_NOSE[1] + REST_ZOOM * (pivot[1] - 0.245)], np.float32)
@@ -121,20 +122,17 @@ def _shrink(image: Floats, size: int, factor: int) -> Floats:
 def _light(model: HeadModel, normal: Floats) -> Floats:
     """Light that falls on each vertex, ``(V, 4)``: diffuse RGB and highlight."""
     person = model.identity
-    azimuth, elevation = np.deg2rad(person.key_azimuth), np.deg2rad(person.key_elevation)
-    key = np.array(
-        [np.sin(azimuth) * np.cos(elevation), -np.sin(elevation), -np.cos(azimuth) * np.cos(elevation)], np.float32
-    )
+    key = person.key_direction().astype(np.float32)
     warm = np.array([1 + 0.10 * person.warmth, 1.0, 1 - 0.14 * person.warmth], np.float32)
     wrap = np.array([0.34, 0.20, 0.15], np.float32)  # red light travels furthest under the skin
     facing = normal @ key
     diffuse = np.maximum(facing[:, None] + wrap, 0) / (1 + wrap)
-    fill = np.maximum(normal @ np.array([-np.sign(azimuth) * 0.7, -0.1, -0.7], np.float32), 0)[:, None]
+    fill = np.maximum(normal @ np.array([-np.sign(person.key_azimuth) * 0.7, -0.1, -0.7], np.float32), 0)[:, None]
     sky = (0.5 - 0.5 * normal[:, 1])[:, None]
     ambient = sky * np.array([0.30, 0.32, 0.35], np.float32) + (1 - sky) * np.array([0.20, 0.17, 0.15], np.float32)
     shade = model.occlusion[:, None]
-    rgb = shade * (ambient + 0.20 * fill) + (0.35 + 0.65 * shade) * diffuse * warm * np.float32(
-        0.80 * person.key_strength
+    rgb = shade * (ambient + 0.20 * fill) + (0.1 + 0.9 * shade) * diffuse * warm * np.float32(
+        0.74 * person.key_strength
     )
     half = key + np.array([0, 0, -1], np.float32)
     half /= np.linalg.norm(half)

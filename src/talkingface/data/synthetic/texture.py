@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from .hair import hairline
+from .hair import roots
 from .head import (
     AZIMUTH_LIMIT,
     EYE_WIDTH,
@@ -23,16 +23,18 @@ from .parts import neckline
 
 Array = NDArray[np.float64]
 
-ATLAS = (512, 1024)  # rows, columns
+ATLAS = (512, 1280)  # rows, columns
 TILES: dict[str, tuple[int, int, int, int]] = {  # left, top, width, height
     "skin": (0, 0, 512, 512),
     "hair": (512, 0, 256, 256),
-    "body": (768, 0, 256, 256),
+    "body": (768, 0, 512, 384),
     "eye": (512, 256, 256, 256),
-    "teeth": (768, 256, 128, 64),
-    "teeth_low": (896, 256, 128, 64),
-    "gum": (768, 320, 64, 64),
-    "flat": (832, 320, 64, 64),
+    "teeth": (768, 384, 128, 64),
+    "teeth_low": (896, 384, 128, 64),
+    "gum": (768, 448, 64, 64),
+    "flat": (832, 448, 64, 64),
+    "white": (896, 448, 64, 64),
+    "lid": (960, 448, 64, 64),
 }
 
 
@@ -52,7 +54,7 @@ def _mix(base: Array, colour: Colour | Array, amount: Array) -> Array:
 
 
 def paint(identity: Identity) -> NDArray[np.float32]:
-    """Texture atlas of an identity, ``(512, 1024, 3)`` in linear RGB."""
+    """Texture atlas of an identity, ``(512, 1280, 3)`` in linear RGB."""
     rng = np.random.default_rng([identity.rng_seed, 1])
     atlas = np.zeros((*ATLAS, 3))
     flat_skin = np.asarray(identity.skin)
@@ -64,7 +66,9 @@ def paint(identity: Identity) -> NDArray[np.float32]:
         "teeth": _teeth(0.0),
         "teeth_low": _teeth(1.0),
         "gum": _gum(identity),
-        "flat": np.broadcast_to(flat_skin * np.array([1.0, 0.93, 0.92]), (64, 64, 3)),
+        "lid": np.broadcast_to(flat_skin * np.array([0.85, 0.55, 0.52]), (64, 64, 3)),
+        "white": np.full((64, 64, 3), 1.6),
+        "flat": np.broadcast_to(flat_skin * np.array([1.0, 0.95, 0.94]), (64, 64, 3)),
     }
     for name, (left, top, width, height) in TILES.items():
         atlas[top : top + height, left : left + width] = pieces[name]
@@ -133,7 +137,7 @@ def _skin(identity: Identity, rng: np.random.Generator) -> Array:
     eq = (ax - EYE_X) / EYE_WIDTH
     span = smoothstep(1.12 - np.abs(eq), 0, 0.12) * front
     e = cy - EYE_Y
-    upper = smoothstep(-e, -0.004, 0.0) * smoothstep(e, -0.030, -0.016)
+    upper = smoothstep(-e, -0.004, 0.0) * smoothstep(e, -0.020, -0.010)
     colour = _mix(colour, np.array([0.012, 0.008, 0.007]), 0.93 * upper * span)
     lower = smoothstep(e, -0.001, 0.001) * smoothstep(-e, -0.014, -0.006)
     colour = _mix(colour, skin * np.array([0.40, 0.26, 0.25]), 0.7 * lower * span)
@@ -145,10 +149,10 @@ def _skin(identity: Identity, rng: np.random.Generator) -> Array:
         * smoothstep(bq, -0.03, 0.10)
         * smoothstep(1 - bq, -0.02, 0.1)
     )
-    strands = 0.80 + 0.20 * value_noise(rng, (height, width), (90, 230))
+    strands = 0.88 + 0.12 * value_noise(rng, (height, width), (90, 230))
     colour = _mix(colour, identity.brow, 0.92 * body * strands * front)
     # scalp below the hair, so that no skin shines through its edge
-    edge = hairline(identity.hair_style, azimuth)
+    edge = roots(identity.hair_style, azimuth)
     scalp = smoothstep(edge - cy, -0.015, 0.045 if identity.hair_style != "buzz" else 0.1)
     stubble = 0.85 + 0.15 * value_noise(rng, (height, width), (200, 200))
     return _mix(colour, hair * 0.7, scalp * stubble)
@@ -215,7 +219,7 @@ def _body(identity: Identity, rng: np.random.Generator) -> Array:
     degrees, y = np.meshgrid(np.linspace(-118, 118, width), np.linspace(0.30, 2.2, height))
     skin = (
         np.asarray(identity.skin)
-        * np.array([1.0, 0.93, 0.92])
+        * np.array([1.0, 0.97, 0.96])
         * (1 + 0.02 * value_noise(rng, (height, width), (12, 12)))[..., None]
     )
     cloth = np.broadcast_to(np.asarray(identity.cloth), (height, width, 3)).copy()
