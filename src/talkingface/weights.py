@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import urlopen
 
 from talkingface.core.errors import WeightsError, did_you_mean
@@ -120,11 +119,14 @@ def fetch_weights(
         try:
             with urlopen(address, timeout=60) as answer, part.open("wb") as file:
                 length = answer.headers.get("Content-Length")
+                total = int(length) if length else None
                 while chunk := answer.read(CHUNK):
                     file.write(chunk)
                     if progress is not None:
-                        progress(file.tell(), int(length) if length else None)
-        except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
+                        progress(file.tell(), total)
+                if total is not None and file.tell() < total:  # urllib takes a broken connection for the end
+                    raise ConnectionError(f"the connection broke after {file.tell()} of {total} bytes")
+        except (OSError, HTTPException) as error:
             raise WeightsError(f"{name} could not be fetched from {address}: {error}. {_by_hand(entry)}") from error
         found = sha256(part)
         if not found.startswith(entry.sha256):
