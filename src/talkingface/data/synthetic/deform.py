@@ -44,7 +44,7 @@ def deform(neutral: Array, identity: Identity, expression: Array) -> Array:
         Positions ``(V, 3)``; at zero expression the eyes are open and the lips closed.
     """
     value = {name: float(expression[column]) for name, column in INDEX.items()}
-    cx, cy, ax, side = GRID.cx, GRID.cy, np.abs(GRID.cx), np.sign(GRID.cx)
+    cy, ax, side = GRID.cy, np.abs(GRID.cx), np.sign(GRID.cx)
     front = smoothstep(np.cos(GRID.azimuth), 0.0, 0.4)
     shift = np.zeros_like(neutral)
     _mouth(shift, neutral, value)
@@ -79,7 +79,7 @@ def _mouth(shift: Array, neutral: Array, value: dict[str, float]) -> None:
     beyond = np.abs(q) > 1
     carried = np.where(beyond, carried * (1 - outside) + lateral * outside, carried)
     chin = smoothstep(cy, 0.12, 0.5)
-    carried = np.where(below, carried, np.where(beyond, carried * chin + 0 * carried, carried))
+    carried = np.where(~below & beyond, carried * chin, carried)
     shift += jaw_rotation(neutral, value["jaw"] * carried)
 
     near = bump(cx, d, 0.24, 0.13)

@@ -53,8 +53,8 @@ def hairline(style: str, azimuth: Array) -> Array:
     """Height of the lower edge of the hair at an azimuth in radians."""
     degrees, heights = _EDGES[style]
     size = np.abs(np.rad2deg(azimuth))
-    soft = sum(np.interp(np.abs(size + shift), degrees, heights) for shift in (-5, -2.5, 0, 2.5, 5))
-    edge: Array = soft / 5
+    soft = [np.interp(np.abs(size + shift), degrees, heights) for shift in (-5, -2.5, 0, 2.5, 5)]
+    edge: Array = np.mean(soft, axis=0)
     return edge
 
 
@@ -63,20 +63,9 @@ def roots(style: str, azimuth: Array) -> Array:
     return np.minimum(hairline(style, azimuth), hairline(_ROOTS.get(style, style), azimuth))
 
 
-def hair(identity: Identity) -> list[Part]:
-    """Shell of the identity's hair style, and a bun where it has one."""
+def _thickness(identity: Identity, azimuth: Array, key: Array, s: Array, rng: np.random.Generator) -> Array:
+    """Distance of the shell from the skull; ``s`` runs from 0 at the crown to 1 at the edge of the hair."""
     style = identity.hair_style
-    rng = np.random.default_rng(identity.rng_seed)
-    degrees = np.concatenate([np.linspace(0, 30, 11)[:-1], np.linspace(30, 76, 24)[:-1], np.linspace(76, 180, 16)])
-    columns = np.deg2rad(np.concatenate([-degrees[:0:-1], degrees]))
-    rows = np.linspace(0, 1, 26)
-    azimuth, s = (side.ravel() for side in np.meshgrid(columns, rows))
-    edge = hairline(style, azimuth) + np.interp(azimuth, columns, 0.006 * rng.normal(size=len(columns)))
-    key = KEY_TOP + (edge - KEY_TOP) * s**1.45
-    hang = key > -0.02
-    base = skull(azimuth, np.where(hang, -0.02, key) if style in HANGING else key, identity)
-    base[:, 1] = np.where(hang & (style in HANGING), key, base[:, 1])
-
     volume = _THICKNESS[style] * (0.6 + 0.4 * identity.hair_volume)
     profile = np.clip(1 - s ** (7 if style in HANGING else 3.5), 0, 1) ** 0.6
     front = np.cos(azimuth)
@@ -96,12 +85,33 @@ def hair(identity: Identity) -> list[Part]:
         )
         thick += 0.035 * curls * smoothstep(key, KEY_TOP, KEY_TOP + 0.2) + 0.10 * bump(0 * key, key + 0.95, 1, 0.25)
     waves = 0.08 * volume * np.sin(azimuth * 23 + 2 * np.sin(key * 5 + azimuth * 3))
-    ends = -0.02 if style not in HANGING else np.where(np.abs(np.rad2deg(azimuth)) < 64, -0.015, 0.35 * volume)
-    thick = (thick + waves) * profile + ends * (1 - profile)
+    ends: float | Array = (
+        -0.02 if style not in HANGING else np.where(np.abs(np.rad2deg(azimuth)) < 64, -0.015, 0.35 * volume)
+    )
+    result: Array = (thick + waves) * profile + ends * (1 - profile)
+    return result
+
+
+def hair(identity: Identity) -> list[Part]:
+    """Shell of the identity's hair style, and a bun where it has one."""
+    style = identity.hair_style
+    rng = np.random.default_rng(identity.rng_seed)
+    degrees = np.concatenate([np.linspace(0, 30, 11)[:-1], np.linspace(30, 76, 24)[:-1], np.linspace(76, 180, 16)])
+    columns = np.deg2rad(np.concatenate([-degrees[:0:-1], degrees]))
+    rows = np.linspace(0, 1, 26)
+    azimuth, s = (side.ravel() for side in np.meshgrid(columns, rows))
+    edge = hairline(style, azimuth) + np.interp(azimuth, columns, 0.006 * rng.normal(size=len(columns)))
+    key = KEY_TOP + (edge - KEY_TOP) * s**1.45
+    hang = key > -0.02
+    base = skull(azimuth, np.where(hang, -0.02, key) if style in HANGING else key, identity)
+    base[:, 1] = np.where(hang & (style in HANGING), key, base[:, 1])
+
+    thick = _thickness(identity, azimuth, key, s, rng)
     outward = base - np.array([0.0, -0.15, 0.05])
     outward[:, 1] *= np.where(hang, 0.0, 1.0)
     outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-6)
     position = base + outward * thick[:, None]
+    front = np.cos(azimuth)
     if style == "long":
         taper = smoothstep(key, 0.4, 1.5)
         position[:, 0] *= 1 + 0.10 * taper

@@ -7,6 +7,7 @@ Units: head units, x right, y down, z into the screen, origin between the ears.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,15 +24,17 @@ AZIMUTH_LIMIT = np.deg2rad(118.0)  # no skin is built behind: it would never be 
 _SQUARENESS = 0.88  # exponent of the horizontal super-ellipse; 1 is an ellipse
 
 
-def smoothstep(value: Array, low: float, high: float) -> Array:
+def smoothstep(value: Array, low: float | Array, high: float | Array) -> Array:
     """0 below ``low``, 1 above ``high``, smooth between."""
     ramp = np.clip((value - low) / (high - low), 0, 1)
-    return ramp * ramp * (3 - 2 * ramp)
+    smooth: Array = ramp * ramp * (3 - 2 * ramp)
+    return smooth
 
 
 def bump(dx: Array, dy: Array, width: float, height: float) -> Array:
     """Gaussian hill of the given standard deviations."""
-    return np.exp(-0.5 * ((dx / width) ** 2 + (dy / height) ** 2))
+    hill: Array = np.exp(-0.5 * ((dx / width) ** 2 + (dy / height) ** 2))
+    return hill
 
 
 def _table() -> tuple[Array, ...]:
@@ -124,8 +127,8 @@ def azimuth_at(x: Array, key: Array) -> Array:
 class Grid:
     """Topology and canonical coordinates of the skin; the same for every identity.
 
-    ``slit`` names the edge that a vertex lies on: 0 none, 1 eyes, 2 mouth. ``lower`` is 1 for the copies that follow the
-    lower lid or lip.
+    ``slit`` names the edge that a vertex lies on: 0 none, 1 eyes, 2 mouth. ``lower`` is 1 for the copies that follow
+    the lower lid or lip.
     """
 
     azimuth: Array
@@ -144,9 +147,7 @@ class Grid:
 def _fill(points: list[float], spacing: float) -> Array:
     """Add evenly spread points so that no gap is wider than ``spacing``."""
     fixed = sorted(points)
-    pieces = [
-        np.linspace(a, b, int(np.ceil((b - a) / spacing)) + 1)[:-1] for a, b in zip(fixed[:-1], fixed[1:], strict=True)
-    ]
+    pieces = [np.linspace(a, b, int(np.ceil((b - a) / spacing)) + 1)[:-1] for a, b in pairwise(fixed)]
     return np.concatenate([*pieces, [fixed[-1]]])
 
 

@@ -49,7 +49,7 @@ def mouth_edge(lower: bool) -> Indices:
 
 
 def eye_edge(side: int, lower: bool) -> Indices:
-    """Skin vertices along a lid's edge from corner to corner, left to right; ``side`` is 1 for the right of the picture."""
+    """Skin vertices along a lid's edge, left to right with corners; ``side`` 1 is the right of the picture."""
     row = (GRID.lower_index if lower else GRID.upper_index)[int(np.argmin(np.abs(GRID.rows - EYE_Y)))]
     edge: Indices = row[np.abs(GRID.cx[row] - side * EYE_X) < EYE_WIDTH + 1e-6]
     return edge

@@ -46,7 +46,8 @@ class HeadModel:
     landmark_weight: Floats  # (68, 4)
 
 
-GAZE_TEXELS = 0.30 * 256 / 3.2  # shift of the eye texture at gaze 1, in texels
+# Shift of the eye texture at gaze 1: the sine of 25° and 20° in radii of the ball, 3.2 of which span 256 texels.
+GAZE_TEXELS = np.array([0.42, 0.34], np.float32) * (256 / 3.2)
 
 
 def _normals(
@@ -118,7 +119,7 @@ def build_model(number: int) -> HeadModel:
         left, top, width, height = TILES[part.tile]
         texels.append(np.array([left + 2, top + 2]) + part.uv * np.array([width - 4, height - 4]))
     left_eye, right_eye = moving_parts, moving_parts + 1
-    index, weight = landmark_weights(identity)
+    landmark_index, landmark_weight = landmark_weights(identity)
     return HeadModel(
         identity=identity,
         rest=rest.astype(np.float32),
@@ -140,6 +141,6 @@ def build_model(number: int) -> HeadModel:
         triangles=np.ascontiguousarray(triangles.T),
         double_sided=np.concatenate([np.full(len(part.triangles), part.double_sided) for part in parts]),
         atlas=paint(identity).reshape(*ATLAS, 3),
-        landmark_index=index,
-        landmark_weight=weight,
+        landmark_index=landmark_index,
+        landmark_weight=landmark_weight,
     )

@@ -12,7 +12,7 @@ from .render import REST_NOSE, REST_ZOOM
 FPS = 25.0
 Array = NDArray[np.float64]
 
-_POSE_SPREAD = np.array([11.0, 6.0, 5.0])  # standard deviation of yaw, pitch, roll in degrees
+_POSE_SPREAD = np.array([12.0, 6.5, 5.0])  # standard deviation of yaw, pitch, roll in degrees
 _POSE_LIMIT = np.array([30.0, 20.0, 15.0])
 _MOOD_POSE = {
     "sad": (0, 5, 0),
@@ -25,7 +25,7 @@ _MOOD_POSE = {
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Pose ``(T, 3)`` in degrees, place of the neck joint ``(T, 2)`` in the frame, zoom ``(T,)``, expression ``(T, E)``."""
+    """Pose ``(T, 3)`` in degrees, neck joint ``(T, 2)`` in the frame, zoom ``(T,)``, expression ``(T, E)``."""
 
     pose: Array
     neck: Array
@@ -39,12 +39,14 @@ def wander(rng: np.random.Generator, frames: int, low: float, high: float) -> Ar
     weight = frequency**-0.5
     weight /= np.sqrt(0.5 * np.sum(weight**2))
     time = (np.arange(frames) + 0.5) / FPS
-    return (weight * np.sin(2 * np.pi * (frequency * time[:, None] + rng.uniform(size=8)))).sum(axis=1)
+    process: Array = (weight * np.sin(2 * np.pi * (frequency * time[:, None] + rng.uniform(size=8)))).sum(axis=1)
+    return process
 
 
 def soft_limit(value: Array, limit: Array | float) -> Array:
     """Bend values smoothly so that they stay inside ± ``limit``."""
-    return limit * np.tanh(value / limit)
+    bent: Array = limit * np.tanh(value / limit)
+    return bent
 
 
 def draw_trajectory(
@@ -70,7 +72,7 @@ def draw_trajectory(
     """
     time = (np.arange(frames) + 0.5) / FPS
     held = rng.normal(size=3).clip(-1.5, 1.5) * np.array([7.0, 3.0, 2.0]) + np.array(_MOOD_POSE.get(emotion, (0, 0, 0)))
-    slow = np.stack([wander(rng, frames, 0.06, 0.5) for _ in range(3)], axis=1) * _POSE_SPREAD
+    slow = np.stack([wander(rng, frames, 0.09, 0.55) for _ in range(3)], axis=1) * _POSE_SPREAD
     quick = np.stack([wander(rng, frames, 0.6, 1.8) for _ in range(3)], axis=1) * np.array([0.8, 0.6, 0.5])
     beat = np.zeros(frames)
     brows = np.zeros(frames)
@@ -84,7 +86,7 @@ def draw_trajectory(
     pose = soft_limit(pose, _POSE_LIMIT)
 
     home = np.array([REST_NOSE[0], REST_NOSE[1] + 0.055]) + np.array([0.05, 0.03]) * rng.uniform(-1, 1, size=2)
-    neck = home + np.stack([0.042 * wander(rng, frames, 0.05, 0.35), 0.020 * wander(rng, frames, 0.05, 0.35)], axis=1)
+    neck = home + np.stack([0.046 * wander(rng, frames, 0.07, 0.4), 0.022 * wander(rng, frames, 0.07, 0.4)], axis=1)
     neck[:, 0] -= 0.0007 * pose[:, 0]  # the body leans a little with the turn
     zoom = REST_ZOOM * np.exp(rng.uniform(-0.08, 0.08) + soft_limit(0.055 * wander(rng, frames, 0.05, 0.3), 0.15))
 

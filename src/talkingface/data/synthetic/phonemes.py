@@ -183,7 +183,7 @@ SOUNDS: dict[str, Sound] = {
 }
 
 _VOWELS = tuple(name for name, sound in SOUNDS.items() if sound.kind == "vowel")
-_ONSETS = (
+_ONSETS: tuple[str, ...] = (
     "",
     "b",
     "p",

@@ -93,7 +93,7 @@ def draw(model: HeadModel, vertices: Floats, expression: Floats, place: Placemen
     normal = (normal @ place.matrix.T) * follow + normal * (1 - follow)
     normal /= np.sqrt(np.einsum("vi,vi->v", normal, normal))[:, None]
     uv = model.uv.copy()
-    gaze = expression[[INDEX["gaze_x"], INDEX["gaze_y"]]] * np.float32(GAZE_TEXELS)
+    gaze = expression[[INDEX["gaze_x"], INDEX["gaze_y"]]] * GAZE_TEXELS
     for eye in model.gaze:
         uv[eye] -= gaze
     values = np.concatenate([uv, _light(model, normal)], axis=1)

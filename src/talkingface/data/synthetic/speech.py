@@ -53,8 +53,8 @@ def synthesise(
     breath = noise * (np.interp(at, steps, tracks["breath"]) + 0.012 * np.interp(at, steps, tracks["voice"]))
     hiss = noise * np.interp(at, steps, tracks["hiss"])
 
-    frequency = np.fft.rfftfreq(_FFT, 1 / SAMPLE_RATE)
-    formants = np.concatenate([tracks["formants"], np.broadcast_to(_HIGH, (count, 2))], axis=1) * tract
+    frequency: Array = np.linspace(0, SAMPLE_RATE / 2, _FFT // 2 + 1)
+    formants: Array = np.concatenate([tracks["formants"], np.broadcast_to(_HIGH, (count, 2))], axis=1) * tract
     throat = _cascade(formants, frequency) * tracks["damping"][:, None] ** (frequency / 1000)
     mouth = np.exp(-0.5 * ((frequency - tracks["centre"][:, None]) / tracks["spread"][:, None]) ** 2)
     wave = _overlap_add(voice + breath, throat, samples) + _overlap_add(hiss, mouth.astype(complex), samples)

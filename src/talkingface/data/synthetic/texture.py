@@ -46,11 +46,13 @@ def value_noise(rng: np.random.Generator, shape: tuple[int, int], cells: tuple[i
     fy, fx = smoothstep(y - row, 0, 1)[:, None], smoothstep(x - column, 0, 1)[None]
     top = coarse[row][:, column] * (1 - fx) + coarse[row][:, column + 1] * fx
     low = coarse[row + 1][:, column] * (1 - fx) + coarse[row + 1][:, column + 1] * fx
-    return 1.4 * (top * (1 - fy) + low * fy)
+    noise: Array = 1.4 * (top * (1 - fy) + low * fy)
+    return noise
 
 
 def _mix(base: Array, colour: Colour | Array, amount: Array) -> Array:
-    return base + (np.asarray(colour) - base) * np.clip(amount, 0, 1)[..., None]
+    mixed: Array = base + (np.asarray(colour) - base) * np.clip(amount, 0, 1)[..., None]
+    return mixed
 
 
 def paint(identity: Identity) -> NDArray[np.float32]:
@@ -78,7 +80,7 @@ def paint(identity: Identity) -> NDArray[np.float32]:
 def brow_line(q: Array, identity: Identity) -> tuple[Array, Array]:
     """Centre height and half thickness of an eyebrow; ``q`` runs from 0 at the inner to 1 at the outer end."""
     centre = -0.238 - 0.045 * np.sin(np.pi * np.clip(q, 0, 1) ** 1.2 * 0.82)
-    half = 0.021 * identity.brow_thickness * (0.75 + 0.6 * np.clip(q, 0, 1)) * np.clip(1.25 - q, 0, 1) ** 0.6
+    half = 0.026 * identity.brow_thickness * (0.75 + 0.6 * np.clip(q, 0, 1)) * np.clip(1.25 - q, 0, 1) ** 0.6
     return centre, half
 
 
@@ -149,7 +151,7 @@ def _skin(identity: Identity, rng: np.random.Generator) -> Array:
         * smoothstep(bq, -0.03, 0.10)
         * smoothstep(1 - bq, -0.02, 0.1)
     )
-    strands = 0.88 + 0.12 * value_noise(rng, (height, width), (90, 230))
+    strands = 0.90 + 0.07 * value_noise(rng, (height, width), (60, 256))
     colour = _mix(colour, identity.brow, 0.92 * body * strands * front)
     # scalp below the hair, so that no skin shines through its edge
     edge = roots(identity.hair_style, azimuth)
@@ -211,7 +213,8 @@ def _hair(identity: Identity, rng: np.random.Generator) -> Array:
         fine, broad = (120, 120), (8, 8)
     streaks = 1 + 0.22 * value_noise(rng, (height, width), fine) + 0.20 * value_noise(rng, (height, width), broad)
     root = 0.75 + 0.35 * np.linspace(0, 1, height)[:, None] ** 0.7
-    return np.asarray(identity.hair) * (streaks * root).clip(0.25, 2.0)[..., None]
+    colour: Array = np.asarray(identity.hair) * (streaks * root).clip(0.25, 2.0)[..., None]
+    return colour
 
 
 def _body(identity: Identity, rng: np.random.Generator) -> Array:
