@@ -64,7 +64,8 @@ def _class(module: str, name: str, depth: int = 0) -> ClassText | None:
     except (OSError, SyntaxError, UnicodeDecodeError):
         return None
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    for node in tree.body:
+    guarded = [node for block in tree.body if isinstance(block, ast.If) for node in block.body]  # if TYPE_CHECKING:
+    for node in [*tree.body, *guarded]:
         if isinstance(node, ast.ClassDef) and node.name == name:
             return _text(node, module, depth)
         if isinstance(node, ast.ImportFrom):

@@ -35,8 +35,10 @@ class Parser(LightningArgumentParser):
             raise ex
         lines = [line.strip().lstrip("- ") for line in message.splitlines() if not line.strip().startswith(NOISE)]
         lines = [line for line in lines if not re.match(r"Given value( type|: NestedArg|: \{)", line)]
-        text = CALLABLE.sub("", " ".join(lines)).partition(" Got value:")[0]
-        raise UsageError(f"{text.rstrip('.')}. See 'talkingface show NAME' for a part's arguments.") from ex
+        text = CALLABLE.sub("", " ".join(lines)).partition(" Got value:")[0].rstrip(".")
+        given = re.search(r"NestedArg\(key='(.*?)', val='(.*?)'\)", message)
+        got = f"; got '{given[2]}' for {given[1]}" if given else ""
+        raise UsageError(f"{text}{got}. See 'talkingface show NAME' for a part's arguments.") from ex
 
 
 class TrainingCLI(LightningCLI):
