@@ -1,6 +1,7 @@
 """Real clips: found, split by person, read at random; what does not decode is named and left out."""
 
 import csv
+import gc
 import pickle
 import warnings
 from pathlib import Path
@@ -196,6 +197,20 @@ def test_worker_processes_load_what_one_process_loads(people):
     alone = [pairs[index] for index in range(len(pairs))]
     loaded = DataLoader(pairs, batch_size=None, num_workers=2)
     assert all(torch.equal(one["driving"], two["driving"]) for one, two in zip(alone, loaded, strict=True))
+
+
+def _collect_garbage(worker):
+    gc.collect()  # also frees decoders that the parent had let go of in a cycle
+
+
+def test_workers_may_drop_decoders_that_the_parent_opened(tmp_path):
+    for n in range(40):  # more than stay open, so that the workers close inherited ones
+        make_video(tmp_path / f"{n:02}.mp4", numbered(range(8), height=256, width=256))
+    pairs = PairDataset(scan_folder(tmp_path)[0], size=32, pairs_per_clip=4)
+    alone = [pairs[index]["driving"] for index in range(len(pairs))]
+    for _ in range(2):
+        loaded = DataLoader(pairs, batch_size=None, num_workers=2, timeout=30, worker_init_fn=_collect_garbage)
+        assert all(torch.equal(one, item["driving"]) for one, item in zip(alone, loaded, strict=True))
 
 
 def test_a_clip_that_breaks_is_replaced_and_named_once(people, tmp_path):

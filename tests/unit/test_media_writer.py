@@ -1,5 +1,8 @@
 """Video writing: what was written comes back, sound in time with it, and nothing half-made is ever left behind."""
 
+import subprocess
+import sys
+
 import av
 import numpy as np
 import pytest
@@ -168,6 +171,33 @@ def test_a_full_disk_leaves_the_old_video_and_says_so(tmp_path, monkeypatch, mom
         fill()
     assert path.read_bytes() == before
     assert only_file(tmp_path) == ["a.mp4"]
+
+
+REFUSED = """
+import resource, sys
+import numpy as np
+from talkingface.core.media import VideoWriter
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)  # the system refuses to write more, as a full disk
+noise = np.random.default_rng(0).integers(0, 255, (30, 128, 128, 3), dtype=np.uint8)
+with VideoWriter(sys.argv[1], audio=np.zeros(16000, np.float32)) as writer:
+    writer.write(noise)
+"""
+
+
+@pytest.mark.parametrize("limit", [100, 20_000, 300_000, 100_000_000])
+def test_a_system_that_refuses_to_write_leaves_the_old_video(tmp_path, limit):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"old")
+    run = subprocess.run([sys.executable, "-c", REFUSED, str(path), str(limit)], capture_output=True, text=True)
+    assert only_file(tmp_path) == ["a.mp4"]
+    if limit == 100_000_000:  # the control: with room enough, the new video takes its place
+        assert run.returncode == 0
+        assert probe_video(path).frames == 30
+    else:
+        assert "MediaError" in run.stderr
+        assert "a.mp4 could not be written: File too large" in run.stderr
+        assert path.read_bytes() == b"old"
 
 
 class _FullDisk:

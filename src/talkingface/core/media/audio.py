@@ -106,7 +106,8 @@ def write_audio(path: str | Path, wave: NDArray[np.float32], rate: int = 16000) 
         try:
             soundfile.write(str(part), np.clip(wave, -1.0, 1.0), rate)
         except soundfile.LibsndfileError as error:
-            raise MediaError(f"{path} could not be written: {error}. Check the free space and the rate.") from error
+            reason = str(error.error_string).rstrip(".")
+            raise MediaError(f"{path} could not be written: {reason}. Check the free space and the rate.") from error
 
 
 def check_wave(wave: NDArray[np.float32]) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import av
 import numpy as np
 from av.container import InputContainer
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -85,6 +86,19 @@ class DecordDecoder:
             self._fallback.close()
 
 
+class _Skipper:
+    """On the way to a frame, leaves out those before it that no other frame is predicted from."""
+
+    def __init__(self, stream: VideoStream, able: bool) -> None:
+        self.target = 0  # time stamp of the wanted frame
+        self._context, self._able = stream.codec_context, able
+
+    def __call__(self, packet: "av.Packet[VideoStream]") -> None:
+        if self._able:
+            early = packet.pts is not None and packet.pts < self.target
+            self._context.skip_frame = "NONREF" if early else "DEFAULT"
+
+
 class PyAVDecoder:
     """PyAV: reads all that FFmpeg does. Frames that do not decode show the one before them.
 
@@ -96,6 +110,8 @@ class PyAVDecoder:
     def __init__(self, index: VideoIndex, threads: int = 1) -> None:
         self._index = index
         self._threads = threads
+        # One for all frames, since making one costs more than a small frame; without threads of its own.
+        self._reformatter = VideoReformatter()
         self._context: AbstractContextManager[InputContainer] | None = None
         self._open()
 
@@ -106,8 +122,8 @@ class PyAVDecoder:
         self._stream = video_stream(self._container, self._index.info.path)
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.thread_count = self._threads
-        self._target = 0  # time stamp of the frame on the way to which we are
-        self._frames = decoded(self._container, self._stream, self._skip_unneeded)
+        self._skipper = _Skipper(self._stream, not self._index.counted and self._index.info.codec in _SKIPPABLE)
+        self._frames = decoded(self._container, self._stream, self._skipper)
         self._shown: tuple[int, av.VideoFrame] | None = None  # the frame that is on the screen, and its index
         self._ahead: tuple[int, av.VideoFrame] | None = None  # the one decoded after it
         self._count = 0
@@ -136,20 +152,13 @@ class PyAVDecoder:
         if not behind and key <= here + 1:
             return
         self._container.seek(int(self._index.pts[key]), stream=self._stream, backward=True)
-        self._frames = decoded(self._container, self._stream, self._skip_unneeded)
+        self._frames = decoded(self._container, self._stream, self._skipper)
         self._shown, self._ahead = None, self._next()
         if self._ahead is None or self._ahead[0] > wanted:  # the seek went wrong
             self._open()
 
-    def _skip_unneeded(self, packet: "av.Packet[VideoStream]") -> None:
-        """On the way to a frame, leave out those before it that no other frame is predicted from."""
-        if self._index.counted or self._index.info.codec not in _SKIPPABLE:
-            return
-        early = packet.pts is not None and packet.pts < self._target
-        self._stream.codec_context.skip_frame = "NONREF" if early else "DEFAULT"
-
     def _frame(self, wanted: int) -> av.VideoFrame:
-        self._target = int(self._index.pts[wanted])
+        self._skipper.target = int(self._index.pts[wanted])
         self._seek(wanted)
         while self._ahead is None or self._ahead[0] <= wanted:
             if self._ahead is not None:
@@ -174,13 +183,17 @@ class PyAVDecoder:
         # A browser's recording may change its size on the way: every frame gets the size of the first.
         width, height = (info.height, info.width) if turned else (info.width, info.height)
         if any(component.is_alpha for component in frame.format.components):
-            layered = frame.to_ndarray(format="rgba", width=width, height=height).astype(np.float32)
+            layered = self._pixels(frame, width, height, "rgba").astype(np.float32)
             share = layered[..., 3:] / 255.0
             page = np.asarray(BACKGROUND, np.float32)
             pixels = (layered[..., :3] * share + page * (1 - share)).round().astype(np.uint8)
         else:
-            pixels = frame.to_ndarray(format="rgb24", width=width, height=height).astype(np.uint8, copy=False)
+            pixels = self._pixels(frame, width, height, "rgb24")
         return np.ascontiguousarray(np.rot90(pixels, info.rotation // 90)) if info.rotation else pixels
+
+    def _pixels(self, frame: av.VideoFrame, width: int, height: int, kind: str) -> NDArray[np.uint8]:
+        plain = self._reformatter.reformat(frame, width, height, kind, threads=1)
+        return plain.to_ndarray().astype(np.uint8, copy=False)
 
     def close(self) -> None:
         if self._context is not None:

@@ -1,6 +1,7 @@
 """Frames of a video on an even time grid: at random, or streamed with flat memory."""
 
 import os
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,9 @@ from talkingface.core.media.probe import VideoInfo, index_video
 
 _TOLERANCE = 1e-4  # seconds; time stamps of webm and mkv are rounded to milliseconds, ties are decided downwards
 _ROW = 8  # frames in a row from which on the decoder for runs pays
-_LEFT_BY_FORK: list[tuple[Decoder | None, Decoder | None]] = []
+
+_OPEN: "weakref.WeakSet[VideoReader]" = weakref.WeakSet()
+_LEFT_BEHIND: list[Decoder | None] = []
 
 
 class VideoReader:
@@ -53,7 +56,6 @@ class VideoReader:
             )
         self._runs: Decoder | None = None
         self._places: PyAVDecoder | None = None
-        self._process = os.getpid()
 
     @property
     def info(self) -> VideoInfo:
@@ -87,10 +89,7 @@ class VideoReader:
 
     def _decoder(self, in_row: bool) -> Decoder:
         """The decoder for frames in a row or for frames far apart, opened in this process."""
-        if self._process != os.getpid():
-            # A decoder neither works after a fork nor can be freed there (its threads stayed behind): let it lie.
-            _LEFT_BY_FORK.append((self._runs, self._places))
-            self._runs, self._places, self._process = None, None, os.getpid()
+        _OPEN.add(self)
         if in_row:
             self._runs = self._runs or run_decoder(self._index)
             return self._runs
@@ -113,7 +112,7 @@ class VideoReader:
     def close(self) -> None:
         """Free the decoders; reading opens them again."""
         for decoder in (self._runs, self._places):
-            if decoder is not None and self._process == os.getpid():
+            if decoder is not None:
                 decoder.close()
         self._runs = self._places = None
 
@@ -142,3 +141,16 @@ def _grid(
     count = max(1, round((stop - start) * fps)) if stop > start else 0
     middles = start + (np.arange(count) + 0.5) / fps
     return np.maximum(np.searchsorted(times, middles - _TOLERANCE) - 1, 0)
+
+
+def _forget_decoders() -> None:
+    """In a forked process, open decoders afresh: the inherited ones neither work nor can be freed, because their
+    threads stayed behind."""
+    for reader in _OPEN:
+        _LEFT_BEHIND.extend((reader._runs, reader._places))
+        reader._runs = reader._places = None
+    _OPEN.clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(after_in_child=_forget_decoders)
