@@ -1,21 +1,23 @@
 """Lightning data modules: loaders of frame pairs for training, and of fixed pairs of unseen people for judging."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import DataLoader, DistributedSampler
 
 from talkingface.core.errors import ConfigError
+from talkingface.data.folder import ClipFile, scan_folder
 from talkingface.data.pairs import Clip, PairDataset
 from talkingface.data.rendered import RenderedSet, Split, render_set
 
 Loader = DataLoader[dict[str, Any]]
 
 
-class EpochSampler(DistributedSampler[dict[str, Any]]):
+class EpochSampler(DistributedSampler[Any]):
     """Order of an epoch: the same for one process and for many, so that two processes see what one would.
 
     It is a ``DistributedSampler`` also in one process; Lightning then leaves it alone and tells it the epoch, which is
@@ -23,6 +25,14 @@ class EpochSampler(DistributedSampler[dict[str, Any]]):
     """
 
     dataset: PairDataset
+
+    def __iter__(self) -> Iterator[Any]:
+        """Shuffled and cut to equal shares for training; in order and complete for judging."""
+        return super().__iter__() if self.shuffle else iter(range(self.rank, len(self.dataset), self.num_replicas))
+
+    def __len__(self) -> int:
+        """Pairs of this process; judging counts every pair once, so shares may differ by one."""
+        return super().__len__() if self.shuffle else len(range(self.rank, len(self.dataset), self.num_replicas))
 
     def set_epoch(self, epoch: int) -> None:
         """Shuffle anew and let the data set draw new pairs."""
@@ -168,3 +178,11 @@ class FolderPairs(PairModule):
         super().__init__(size, batch_size, pairs_per_clip, val_pairs_per_clip, workers, seed)
         self.root = root
         self.manifest = manifest
+        self._found: list[ClipFile] | None = None
+
+    def clips(self, split: Split) -> Sequence[Clip]:
+        """The clips of one split; files that do not decode were named and left out."""
+        if self._found is None:
+            self._found, summary = scan_folder(self.root, self.manifest, seed=self.seed)
+            rank_zero_info(str(summary))
+        return [clip for clip in self._found if clip.split == split]

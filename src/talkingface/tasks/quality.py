@@ -12,7 +12,7 @@ from torch import Tensor
 from talkingface.core.files import write_text
 from talkingface.tasks.reconstruction import ROWS
 
-METRICS = {"psnr": "PSNR (dB) ↑", "ssim": "SSIM ↑"}
+TITLES = {"psnr": "PSNR (dB) ↑", "ssim": "SSIM ↑"}
 
 
 def quality_rows(values: Mapping[str, Tensor | float], stage: str) -> dict[str, dict[str, float]]:
@@ -27,7 +27,7 @@ def quality_rows(values: Mapping[str, Tensor | float], stage: str) -> dict[str, 
     """
     rows: dict[str, dict[str, float]] = {}
     for row in ROWS:
-        for metric in METRICS:
+        for metric in TITLES:
             name = f"{stage}/{metric}" if row == "model" else f"{stage}/{metric}_{row}"
             if name in values:
                 rows.setdefault(row, {})[metric] = float(values[name])
@@ -50,9 +50,9 @@ class QualityTable(L.Callback):
         if not rows or not trainer.is_global_zero:
             return
         title = f"{'unseen' if stage == 'test' else 'validation'} people, self-reenactment, frames in memory"
-        table = Table("", *METRICS.values(), title=title)
+        table = Table("", *TITLES.values(), title=title)
         for row, metrics in rows.items():
-            table.add_row(ROWS[row], *(f"{metrics[name]:.3f}" for name in METRICS))
+            table.add_row(ROWS[row], *(f"{metrics[name]:.3f}" for name in TITLES))
         Console().print(table)
         content = {"stage": stage, "epoch": trainer.current_epoch, "step": trainer.global_step, "rows": rows}
         folder = Path(trainer.log_dir or trainer.default_root_dir)

@@ -1,7 +1,8 @@
 """Stage 1: render one frame of a clip from another frame and its motion (LIA; AniTalker, section 3.2)."""
 
+import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -16,11 +17,12 @@ from talkingface.core.interfaces import Discriminator, MotionEncoder, Renderer
 from talkingface.core.provenance import git_commit
 from talkingface.core.records import PairBatch, RenderOutput
 from talkingface.losses import PerceptualLoss, discriminator_loss, generator_loss
-from talkingface.metrics import psnr, ssim, to_pixels
+from talkingface.metrics import PSNR, SSIM, FrameMetric, to_pixels
 from talkingface.tasks.optim import Adam, clip_by_group, frozen, joint_optimizer
 
 LOSSES = ("l1", "perceptual", "adversarial")
 CHECKPOINT_FORMAT = 1
+METRICS = {"psnr": PSNR, "ssim": SSIM}
 ROWS = {
     "copy": "copy the source",
     "shuffled": "this model, driving frames shuffled",
@@ -71,6 +73,8 @@ class Reconstruction(L.LightningModule):
         self.discriminator = discriminator if "adversarial" in self.loss_weights else None
         self.perceptual = perceptual if "perceptual" in self.loss_weights else None
         self.generator, self.opponent = generator, opponent
+        names = itertools.product(("val", "test"), METRICS, ROWS)
+        self.metrics = nn.ModuleDict({f"{stage}_{name}_{row}": METRICS[name]() for stage, name, row in names})
         for parameter in motion_encoder.identity_parameters():
             parameter.requires_grad_(
                 False
@@ -95,8 +99,8 @@ class Reconstruction(L.LightningModule):
         if self.discriminator is not None:
             terms["discriminator"] = discriminator_loss(self.discriminator(real), self.discriminator(fake.detach()))
             total = total + terms["discriminator"]
-        self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()}, on_step=True, on_epoch=True)
-        self.log("train/loss", total.detach(), prog_bar=True, on_step=True, on_epoch=True)
+        logged = {f"train/{name}": value.detach() for name, value in {**terms, "loss": total}.items()}
+        self.log_dict(logged, batch_size=len(real), on_step=True, on_epoch=True)
         return total
 
     def validation_step(self, batch: PairBatch, batch_idx: int) -> None:
@@ -165,11 +169,7 @@ class Reconstruction(L.LightningModule):
             "truth": target,
         }
         for row, picture in rows.items():
-            for name, metric in (("psnr", psnr), ("ssim", ssim)):
-                self.log(
-                    f"{stage}/{name}" if row == "model" else f"{stage}/{name}_{row}",
-                    metric(picture, target).mean().float(),
-                    batch_size=len(target),
-                    sync_dist=True,
-                    on_epoch=True,
-                )
+            for name in METRICS:
+                metric = cast(FrameMetric, self.metrics[f"{stage}_{name}_{row}"])
+                metric.update(picture[:, None], target[:, None])  # pairs are clips of one frame
+                self.log(f"{stage}/{name}" if row == "model" else f"{stage}/{name}_{row}", metric, on_epoch=True)
