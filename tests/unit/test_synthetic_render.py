@@ -8,7 +8,7 @@ from talkingface.core import geometry
 from talkingface.data.synthetic import EMOTIONS, EXPRESSIONS, contact_sheet, emotion_offset, render_frame, vector
 from talkingface.data.synthetic.render import rotation
 
-PERSON = 9  # bright skin and blue eyes, so that features are told by their colour
+PERSON = 5  # bright skin and blue eyes, so that features are told by their colour
 SIZE = 96
 POSES = [(0, 0, 0), (25, 0, 0), (-25, 0, 0), (0, 15, 0), (0, -15, 0), (0, 0, 12), (-18, 8, -9)]
 

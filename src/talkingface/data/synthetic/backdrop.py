@@ -23,7 +23,7 @@ def backdrop(identity: Identity, size: int) -> NDArray[np.float32]:
             blur = rng.uniform(0.01, 0.03)
             box = smoothstep(x, left - blur, left + blur) * smoothstep(-x, -left - width - blur, -left - width + blur)
             box *= smoothstep(y, top - blur, top + blur) * smoothstep(-y, -top - height - blur, -top - height + blur)
-            tone = wall * rng.uniform(0.3, 1.8) * (1 + 0.25 * rng.normal(size=3).clip(-1.5, 1.5))
+            tone = wall * rng.uniform(0.3, 1.8) * (1 + 0.12 * rng.normal(size=3).clip(-1.5, 1.5))
             picture += (tone - picture) * (0.75 * box)[..., None]
     elif identity.backdrop == "bokeh":
         picture *= 0.45

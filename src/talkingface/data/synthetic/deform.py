@@ -99,8 +99,8 @@ def _mouth(shift: Array, neutral: Array, value: dict[str, float]) -> None:
     rounding = value["rounding"]
     pull = np.clip(ax / MOUTH_WIDTH, 0, 1) * bump(np.maximum(ax - MOUTH_WIDTH, 0), d, 0.12, 0.12)
     shift[:, 0] -= side * 0.085 * rounding * pull
-    shift[:, 2] -= 0.085 * rounding * bump(cx, d, 0.15, 0.10)
-    shift[:, 1] += rounding * arch * np.where(below, 0.022 * fade_low, -0.014 * fade_up)
+    shift[:, 2] -= 0.10 * rounding * bump(cx, d, 0.14, 0.09)
+    shift[:, 1] += rounding * arch * np.where(below, 0.010 * fade_low, -0.004 * fade_up)
 
     press = value["press"]
     inward = 0.55 * d * np.exp(-0.5 * (d / 0.055) ** 2)

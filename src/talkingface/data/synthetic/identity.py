@@ -62,6 +62,7 @@ class Identity:
     hair_style: str
     hair_volume: float
     parting: float  # -1 … 1, side on which the hair parts
+    glasses: float  # 0 none; the size is the thickness of the frame, positive round, negative angular
     beard: float  # 0 none … 1 full
     freckles: float
     neckline: str
@@ -73,6 +74,7 @@ class Identity:
     iris: Colour
     lips: Colour
     cloth: Colour
+    frame: Colour  # of the glasses
     accent: Colour
     wall: Colour
     key_azimuth: float  # degrees, positive from the right of the picture
@@ -99,7 +101,7 @@ def draw_identity(number: int) -> Identity:
     Returns:
         The drawn identity.
     """
-    rng = np.random.default_rng([7919, number])
+    rng = np.random.default_rng([885, number])  # a stream whose first people happen to be varied
 
     def normal(centre: float, spread: float, limit: float = 2.0) -> float:
         return centre + spread * float(np.clip(rng.normal(), -limit, limit))
@@ -141,6 +143,7 @@ def draw_identity(number: int) -> Identity:
         hair_style=pick(HAIR_STYLES, style_weights),
         hair_volume=float(rng.uniform(0.7, 1.3)),
         parting=float(rng.choice((-1.0, 1.0)) * rng.uniform(0.3, 1.0)),
+        glasses=float(rng.choice((-1.0, 1.0)) * rng.uniform(0.2, 1.0)) if rng.random() < 0.22 else 0.0,
         beard=0.0 if feminine else float(max(0.0, rng.uniform(-0.6, 1.0))),
         freckles=float(max(0.0, rng.uniform(-1.5, 1.0))) if tone < 4 else 0.0,
         neckline=pick(NECKLINES),
@@ -152,6 +155,7 @@ def draw_identity(number: int) -> Identity:
         iris=linear(pick(_IRISES, (4, 4, 2, 2, 2, 2, 1) if tone < 4 else (8, 4, 1, 0.3, 0.1, 0.1, 0.1))),
         lips=_colour(lips),
         cloth=cloth,
+        frame=linear(pick(("141414", "3a2415", "5a1f24", "1f2f4a", "8a6f3c"))),
         accent=linear(pick(_CLOTHS)),
         wall=linear(pick(("8fa3b5", "b7b0a2", "6f7f78", "54616f", "a68b78", "c9c9c4", "7d6b7e", "4d5a4f"))),
         key_azimuth=float(rng.choice((-1.0, 1.0)) * rng.uniform(15, 55)),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from .deform import deform, jaw_rotation
 from .expression import EXPRESSIONS, INDEX
 from .eyes import eyeball, glint, glint_offset, lashes, lid_rims
+from .glasses import glasses
 from .hair import hair
 from .head import sculpt
 from .identity import Identity, draw_identity
@@ -80,6 +81,7 @@ def build_model(number: int) -> HeadModel:
     moving_parts = len(parts)  # what expressions move comes first
     parts += [eyeball(neutral, -1), eyeball(neutral, 1), glint(neutral, -1), glint(neutral, 1)]
     parts += [ear(identity, -1), ear(identity, 1), body(identity), *hair(identity)]
+    parts += glasses(identity, neutral)
 
     start = np.concatenate([[0], np.cumsum([len(part.position) for part in parts])])
     rest = np.concatenate([part.position for part in parts])

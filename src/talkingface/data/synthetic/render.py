@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
 REST_NOSE = (0.5, 0.54)  # of the frame
-REST_ZOOM = 0.305  # frame heights a head unit
+REST_ZOOM = 0.35  # frame heights a head unit
 BODY_SHARE = 0.55  # of the head's movement and growth, the part that the shoulders join in
 
 
@@ -177,7 +177,7 @@ def render_frame(
     identity: int,
     pose: ArrayLike,
     location: float | ArrayLike = REST_NOSE,
-    scale: float = 0.36,
+    scale: float = 0.41,
     expression: ArrayLike | None = None,
     size: int = 128,
 ) -> tuple[Bytes, Floats]:

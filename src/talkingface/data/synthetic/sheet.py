@@ -44,7 +44,7 @@ def contact_sheet(
         cells = []
         for pose, look in columns:
             expression = emotion_offset(look, 3) if isinstance(look, str) else vector(**look)
-            cells.append(render_frame(identity, pose, scale=0.35, expression=expression, size=size)[0])
+            cells.append(render_frame(identity, pose, scale=0.41, expression=expression, size=size)[0])
         rows.append(np.concatenate(cells, axis=1))
     picture = Image.fromarray(np.concatenate(rows, axis=0))
     with atomic_file(path) as part:

@@ -81,6 +81,8 @@ def _tracks(phonemes: Sequence[Phoneme], time: Array) -> dict[str, Array]:
             sound.kind, 0.0
         )
         voice[here] = strength if sound.voiced else 0.0
+        if sound.glide is not None:
+            voice[here] *= 1 - 0.4 * progress  # the second half of a diphthong is the weaker one
         nasal[here] = float(sound.kind == "nasal")
         level = np.full(len(progress), sound.noise[2])
         if sound.kind == "stop":  # closure, then a burst

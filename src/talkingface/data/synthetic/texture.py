@@ -35,6 +35,7 @@ TILES: dict[str, tuple[int, int, int, int]] = {  # left, top, width, height
     "flat": (832, 448, 64, 64),
     "white": (896, 448, 64, 64),
     "lid": (960, 448, 64, 64),
+    "frame": (1024, 448, 64, 64),
 }
 
 
@@ -69,6 +70,7 @@ def paint(identity: Identity) -> NDArray[np.float32]:
         "teeth_low": _teeth(1.0),
         "gum": _gum(identity),
         "lid": np.broadcast_to(flat_skin * np.array([0.85, 0.55, 0.52]), (64, 64, 3)),
+        "frame": np.broadcast_to(np.asarray(identity.frame), (64, 64, 3)),
         "white": np.full((64, 64, 3), 1.6),
         "flat": np.broadcast_to(flat_skin * np.array([1.0, 0.95, 0.94]), (64, 64, 3)),
     }
