@@ -94,7 +94,7 @@ class LIARenderer(Renderer):
                     f"wants {wanted}; give both the same width."
                 )
         counts = list(table.values())
-        self.constant = nn.Parameter(torch.randn(1, counts[0], 4, 4))
+        self.constant = nn.Parameter(torch.randn(1, counts[0], 4, 4).contiguous(memory_format=torch.channels_last))
         self.first = StyledConv2d(counts[0], counts[0], code_dim)
         self.levels = nn.ModuleList(
             SynthesisLevel(coarse, fine, code_dim) for coarse, fine in itertools.pairwise(counts)
@@ -130,7 +130,7 @@ class LIARenderer(Renderer):
             latent = source.identity.float() + self._displacement(motion.float())
             first = self.first.style(latent)
             styles = [level.style(latent) for level in levels]
-        hidden = self.first(self.constant.expand(motion.shape[0], -1, -1, -1), first)
+        hidden = self.first(self.constant.repeat(motion.shape[0], 1, 1, 1), first)
         flow = rgb = None
         for level, features, (up, conv, to_flow) in zip(levels, source.features, styles, strict=True):
             hidden = level.conv(level.up(hidden, up), conv)
@@ -138,7 +138,7 @@ class LIARenderer(Renderer):
             flow = _add(level.to_flow(hidden, to_flow).float(), flow)
             grid = base_grid(features.shape[2], features.shape[3], flow) + flow[:, :2].tanh().permute(0, 2, 3, 1)
             mask = flow[:, 2:].sigmoid()
-            warped = sample(features.float(), grid)
+            warped = sample(features.float(), grid).contiguous(memory_format=torch.channels_last)
             finest = level is levels[-1]
             projected = warped if finest else level.to_rgb.conv(warped)
             rgb = _add(level.to_rgb.activate(projected * mask).float(), rgb)

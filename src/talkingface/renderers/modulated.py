@@ -7,9 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from talkingface.core.nn import EqualLinear
+from talkingface.core.nn import Blur, EqualLinear
 from talkingface.core.nn.equalized import ACTIVATION_GAIN, SLOPE
-from talkingface.core.nn.fir import TAPS
 
 DEMODULATION_EPSILON = 1e-8
 
@@ -27,6 +26,7 @@ class StyledConv2d(nn.Module):
     Published implementations build a weight per sample, ``W s d`` with style s and
     ``d = rsqrt(sum_in,k (W s)^2 + 1e-8)``, and run a grouped convolution. Convolution is linear, so scaling the input
     channels by s and the output channels by d is the same, with one weight for the whole batch.
+    Without gradients the input is overwritten.
 
     Args:
         in_channels, out_channels: of the maps.
@@ -35,45 +35,59 @@ class StyledConv2d(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, code_dim: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 3, 3))
+        self.weight = nn.Parameter(self._draw_weight(out_channels, in_channels))
         self.modulation = EqualLinear(code_dim, in_channels, bias_init=1.0)
         self.bias = nn.Parameter(torch.zeros(out_channels))
         self.scale = 1 / math.sqrt(in_channels * 9)
 
+    @staticmethod
+    def _draw_weight(out_channels: int, in_channels: int) -> Tensor:
+        return torch.randn(out_channels, in_channels, 3, 3).contiguous(memory_format=torch.channels_last)
+
     def style(self, latent: Tensor) -> Style:
         """Latent ``(B, code_dim)`` → factors; the gain of the activation is folded into those of the output."""
         inputs: Tensor = self.modulation(latent) * self.scale
-        energy = functional.linear(inputs.square(), self.weight.square().sum((2, 3)))
-        return Style(inputs, torch.rsqrt(energy + DEMODULATION_EPSILON) * ACTIVATION_GAIN)
+        outputs = torch.rsqrt(self._energy(inputs.square()) + DEMODULATION_EPSILON) * ACTIVATION_GAIN
+        return Style(inputs, outputs)
 
     def forward(self, features: Tensor, style: Style) -> Tensor:
-        """``(B, in_channels, H, W)`` → ``(B, out_channels, H, W)``."""
-        mixed = functional.conv2d(features * style.inputs[:, :, None, None], self.weight, padding=1)
+        """``(B, in_channels, H, W)`` → ``(B, out_channels, H, W)``, or twice as large where the layer doubles."""
+        inputs, outputs = (factors[:, :, None, None].to(features.dtype) for factors in style)
         bias = self.bias[:, None, None] * ACTIVATION_GAIN
-        return functional.leaky_relu(torch.addcmul(bias, mixed, style.outputs[:, :, None, None]), SLOPE, inplace=True)
+        if torch.is_grad_enabled():
+            mixed = self._convolve(features * inputs)
+            mixed = torch.addcmul(bias.to(mixed.dtype), mixed, outputs.to(mixed.dtype))
+        else:  # in place: paging in memory for large maps costs more than the arithmetic on them
+            mixed = self._convolve(features.mul_(inputs)).mul_(outputs).add_(bias)
+        return functional.leaky_relu(mixed, SLOPE, inplace=True)
+
+    def _energy(self, squared: Tensor) -> Tensor:
+        """``sum_in,k W^2 s^2``: squared factors ``(B, in_channels)`` → ``(B, out_channels)``."""
+        return squared @ self.weight.square().sum((2, 3)).T
+
+    def _convolve(self, features: Tensor) -> Tensor:
+        return functional.conv2d(features, self.weight, padding=1)
 
 
 class StyledUpConv2d(StyledConv2d):
     """The same with doubled resolution: a transposed convolution of stride 2, then the low-pass filter."""
 
-    kernel: Tensor
-
     def __init__(self, in_channels: int, out_channels: int, code_dim: int) -> None:
         super().__init__(in_channels, out_channels, code_dim)
-        self.register_buffer("kernel", 4 * torch.outer(TAPS, TAPS).view(1, 1, 4, 4), persistent=False)
+        self.blur = Blur(out_channels, padding=1, gain=4.0)
 
-    def forward(self, features: Tensor, style: Style) -> Tensor:
-        """``(B, in_channels, H, W)`` → ``(B, out_channels, 2 H, 2 W)``."""
-        scaled = features * style.inputs[:, :, None, None]
-        mixed = functional.conv_transpose2d(scaled, self.weight.transpose(0, 1), stride=2)
-        # A depth-wise filter may have another factor and bias in every map, so demodulation and bias cost nothing.
-        batch, channels, height, width = mixed.shape
-        kernel = self.kernel * style.outputs.reshape(-1, 1, 1, 1)
-        bias = (self.bias * ACTIVATION_GAIN).repeat(batch)
-        filtered = functional.conv2d(
-            mixed.reshape(1, batch * channels, height, width), kernel, bias, padding=1, groups=batch * channels
-        )
-        return functional.leaky_relu(filtered.view(batch, channels, height - 1, width - 1), SLOPE, inplace=True)
+    @staticmethod
+    def _draw_weight(out_channels: int, in_channels: int) -> Tensor:
+        # Shaped as its sibling's, but in memory as a transposed convolution reads it fastest.
+        weight = torch.randn(in_channels, out_channels, 3, 3).contiguous(memory_format=torch.channels_last)
+        return weight.transpose(0, 1)
+
+    def _energy(self, squared: Tensor) -> Tensor:
+        return squared @ self.weight.transpose(0, 1).square().sum((2, 3))  # a sum against the layout is 10 times slower
+
+    def _convolve(self, features: Tensor) -> Tensor:
+        filtered: Tensor = self.blur(functional.conv_transpose2d(features, self.weight.transpose(0, 1), stride=2))
+        return filtered
 
 
 class ModulatedProjection(nn.Module):

@@ -51,7 +51,9 @@ class EqualConv2d(nn.Module):
         gain: float = 1.0,
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
+        weight = torch.randn(out_channels, in_channels, kernel_size, kernel_size)
+        # Convolution takes over the layout of its weight, and channels-last is about twice as fast on CPUs.
+        self.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last))
         self.gain = gain
         self.scale = gain / math.sqrt(in_channels * kernel_size**2)
         self.stride = stride

@@ -14,13 +14,14 @@ class Blur(nn.Module):
         channels: of the maps.
         padding: on every side, in pixels.
         stride: filtering and dropping pixels in one step.
+        gain: factor on the result; 4 makes up for the zeros that a transposed convolution puts between the pixels.
     """
 
     kernel: Tensor
 
-    def __init__(self, channels: int, padding: int, *, stride: int = 1) -> None:
+    def __init__(self, channels: int, padding: int, *, stride: int = 1, gain: float = 1.0) -> None:
         super().__init__()
-        self.register_buffer("kernel", torch.outer(TAPS, TAPS).repeat(channels, 1, 1, 1), persistent=False)
+        self.register_buffer("kernel", gain * torch.outer(TAPS, TAPS).repeat(channels, 1, 1, 1), persistent=False)
         self.padding = padding
         self.stride = stride
 

@@ -2,6 +2,7 @@
 
 import itertools
 
+import torch
 from torch import Tensor, nn
 
 from talkingface.core.checks import check_image
@@ -83,7 +84,7 @@ class LIATrunk(nn.Module):
     def forward(self, image: Tensor) -> list[Tensor]:
         """``(B, 3, size, size)`` → maps fine first, ``(B, C, size, size)`` … ``(B, C, 4, 4)``."""
         check_image(image, size=self.size)
-        maps = [self.stem(image)]
+        maps = [self.stem(image.contiguous(memory_format=torch.channels_last))]
         for block in self.blocks:
             maps.append(block(maps[-1]))
         return maps
