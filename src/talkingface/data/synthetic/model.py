@@ -42,7 +42,8 @@ class HeadModel:
     follow: Floats
     triangles: NDArray[np.int64]  # (3, F)
     double_sided: NDArray[np.bool_]
-    atlas: Floats
+    atlas: NDArray[np.float16]  # linear RGB texture
+    half_atlas: Floats  # at half resolution, for small frames
     landmark_index: NDArray[np.int64]  # (68, 4) vertices
     landmark_weight: Floats  # (68, 4)
 
@@ -68,9 +69,9 @@ def _normals(
     return unit
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=8)
 def build_model(number: int) -> HeadModel:
-    """Sculpt, dress and paint an identity (about a third of a second; the last 16 are kept)."""
+    """Sculpt, dress and paint an identity (about a third of a second; the last 8 are kept, 16 MB each)."""
     identity = draw_identity(number)
     neutral = sculpt(identity)
     zero = np.zeros(len(EXPRESSIONS))
@@ -121,6 +122,7 @@ def build_model(number: int) -> HeadModel:
         left, top, width, height = TILES[part.tile]
         texels.append(np.array([left + 2, top + 2]) + part.uv * np.array([width - 4, height - 4]))
     left_eye, right_eye = moving_parts, moving_parts + 1
+    atlas = paint(identity)
     landmark_index, landmark_weight = landmark_weights(identity)
     return HeadModel(
         identity=identity,
@@ -142,7 +144,8 @@ def build_model(number: int) -> HeadModel:
         follow=spread("follow"),
         triangles=np.ascontiguousarray(triangles.T),
         double_sided=np.concatenate([np.full(len(part.triangles), part.double_sided) for part in parts]),
-        atlas=paint(identity).reshape(*ATLAS, 3),
+        atlas=atlas.astype(np.float16),
+        half_atlas=atlas.reshape(ATLAS[0] // 2, 2, ATLAS[1] // 2, 2, 3).mean(axis=(1, 3)),
         landmark_index=landmark_index,
         landmark_weight=landmark_weight,
     )

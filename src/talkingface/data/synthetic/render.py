@@ -1,12 +1,14 @@
 """Posing, lighting and drawing one frame of a head."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .backdrop import backdrop
 from .expression import INDEX
+from .identity import Identity
 from .model import GAZE_TEXELS, HeadModel, build_model
 from .parts import NECK_PIVOT
 from .rasterizer import rasterize
@@ -99,11 +101,12 @@ def draw(model: HeadModel, vertices: Floats, expression: Floats, place: Placemen
     values = np.concatenate([uv, _light(model, normal)], axis=1)
     seen = rasterize(screen, values, model.triangles, wide, model.double_sided)
 
-    atlas, mip = _atlas(model, wide)
+    # About one texel a sample: nearest sampling then neither blurs nor flickers.
+    atlas, mip = (model.atlas, 1) if wide > 320 else (model.half_atlas, 2)
     column = (seen.values[:, 0] / mip).astype(np.int32)
     row = (seen.values[:, 1] / mip).astype(np.int32)
     paint = atlas.reshape(-1, 3)[row * atlas.shape[1] + column]
-    image = backdrop_of(model, size, factor).copy()
+    image = _backdrop(model.identity, size, factor).copy()
     image[seen.sample] = paint * seen.values[:, 2:5] + seen.values[:, 5:6]
     np.clip(image, 0, 1, out=image)
     return _ENCODE[(_shrink(image, size, factor) * 4095 + 0.5).astype(np.int32)]
@@ -143,34 +146,13 @@ def _light(model: HeadModel, normal: Floats) -> Floats:
 
 
 _ENCODE: Bytes = (255 * np.clip(np.linspace(0, 1, 4096), 0, 1) ** (1 / 2.2) + 0.5).astype(np.uint8)
-_small_atlases: dict[int, tuple[HeadModel, Floats]] = {}
-_backdrops: dict[tuple[int, int], tuple[HeadModel, Floats]] = {}
 
 
-def _atlas(model: HeadModel, wide: int) -> tuple[Floats, int]:
-    """Texture at about one texel a sample: nearest sampling then neither blurs nor flickers."""
-    if wide > 320:
-        return model.atlas, 1
-    known = _small_atlases.get(model.identity.number)
-    if known is None or known[0] is not model:
-        rows, columns, _ = model.atlas.shape
-        known = model, np.ascontiguousarray(model.atlas.reshape(rows // 2, 2, columns // 2, 2, 3).mean(axis=(1, 3)))
-        if len(_small_atlases) > 16:
-            _small_atlases.clear()
-        _small_atlases[model.identity.number] = known
-    return known[1], 2
-
-
-def backdrop_of(model: HeadModel, size: int, factor: int) -> Floats:
-    """Cached backdrop of a model, every pixel repeated to ``factor × factor`` samples, ``(samples, 3)``."""
-    where = (model.identity.number, size)
-    known = _backdrops.get(where)
-    if known is None or known[0] is not model:
-        if len(_backdrops) > 16:
-            _backdrops.clear()
-        fine = np.repeat(np.repeat(backdrop(model.identity, size), factor, axis=0), factor, axis=1)
-        known = _backdrops[where] = model, fine.reshape(-1, 3)
-    return known[1]
+@lru_cache(maxsize=8)
+def _backdrop(identity: Identity, size: int, factor: int) -> Floats:
+    """Backdrop with every pixel repeated to ``factor × factor`` samples, ``(samples, 3)``."""
+    picture = backdrop(identity, size)
+    return np.repeat(np.repeat(picture, factor, axis=0), factor, axis=1).reshape(-1, 3)
 
 
 def render_frame(

@@ -127,11 +127,12 @@ def _pitch(phonemes: Sequence[Phoneme], time: Array, median: float, stress: Arra
 
 
 def _glottis(phase: Array) -> Array:
-    """Derivative of the Rosenberg glottal flow: opens over 40 % of the period, closes over 16 %."""
-    opening, closing = 0.40, 0.16
-    rise = np.sin(np.pi * phase / opening) * np.pi / (2 * opening)
-    fall = -np.sin(np.pi * (phase - opening) / (2 * closing)) * np.pi / (2 * closing)
-    return np.where(phase < opening, rise, np.where(phase < opening + closing, fall, 0.0)) * 0.1
+    """Derivative of the glottal flow of Klatt & Klatt (1990): open for 60 % of the period, then shut at once.
+
+    The abrupt end is what excites the higher formants.
+    """
+    opened = phase / 0.6
+    return np.where(opened < 1, 0.3 * (2 * opened - 3 * opened**2), 0.0)
 
 
 def _cascade(formants: Array, frequency: Array) -> NDArray[np.complex128]:
