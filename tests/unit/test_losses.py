@@ -6,8 +6,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from talkingface.core.errors import WeightsError
-from talkingface.losses import VGG16Perceptual, VGG19Perceptual, discriminator_loss, generator_loss
-from talkingface.losses.perceptual import gaussian_downsample
+from talkingface.losses import VGG16Perceptual, VGG19Perceptual, discriminator_loss, generator_loss, pyramid_loss
+from talkingface.losses.pyramid import gaussian_downsample
 
 VGG16_CHANNELS = {0: (64, 3), 2: (64, 64), 5: (128, 64), 7: (128, 128), 10: (256, 128), 12: (256, 256), 14: (256, 256)}
 VGG16_CHANNELS |= {17: (512, 256), **dict.fromkeys((19, 21, 24), (512, 512))}
@@ -55,6 +55,17 @@ def test_pyramid_is_the_two_dimensional_blur_then_every_nth_pixel(scale, picture
     blurred = nn.functional.conv2d(picture, kernel, padding=kernel.shape[-1] // 2, groups=3)
     stride = round(1 / scale)
     assert torch.allclose(gaussian_downsample(picture, scale), blurred[..., ::stride, ::stride], atol=1e-6)
+
+
+def test_the_pyramid_prefers_a_shape_that_moved_too_little_to_one_that_did_not_move():
+    def square(left):
+        picture = torch.zeros(1, 3, 64, 64)
+        picture[..., 28:36, left : left + 4] = 1
+        return picture
+
+    target, near, far = square(40), square(34), square(22)  # neither overlaps the target: plain L1 sees no difference
+    assert nn.functional.l1_loss(near, target) == nn.functional.l1_loss(far, target)
+    assert pyramid_loss(near, target) < pyramid_loss(far, target)
 
 
 def test_perceptual_distance_is_zero_only_for_equal_pictures(vgg16, picture):

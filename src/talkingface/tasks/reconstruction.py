@@ -16,11 +16,11 @@ from talkingface.core.errors import ConfigError, TalkingFaceError, did_you_mean
 from talkingface.core.interfaces import Discriminator, MotionEncoder, Renderer
 from talkingface.core.provenance import git_commit
 from talkingface.core.records import PairBatch, RenderOutput
-from talkingface.losses import PerceptualLoss, discriminator_loss, generator_loss
+from talkingface.losses import PerceptualLoss, discriminator_loss, generator_loss, pyramid_loss
 from talkingface.metrics import PSNR, SSIM, FrameMetric, to_pixels
 from talkingface.tasks.optim import Adam, clip_by_group, frozen, joint_optimizer
 
-LOSSES = ("l1", "perceptual", "adversarial")
+LOSSES = ("l1", "pyramid", "perceptual", "adversarial")
 CHECKPOINT_FORMAT = 1
 METRICS = {"psnr": PSNR, "ssim": SSIM}
 ROWS = {
@@ -41,7 +41,7 @@ class Reconstruction(L.LightningModule):
         renderer: built around the motion encoder, with which it may share its image encoder.
         discriminator: the opponent; needed when ``adversarial`` has a weight.
         perceptual: frozen feature distance; needed when ``perceptual`` has a weight.
-        loss_weights: name → weight, of ``l1``, ``perceptual`` and ``adversarial``; what has no weight is not computed.
+        loss_weights: name → weight, of ``l1``, ``pyramid``, ``perceptual`` and ``adversarial``; what has no weight is not computed.
         generator: Adam of motion encoder and renderer.
         opponent: Adam of the discriminator.
 
@@ -91,6 +91,8 @@ class Reconstruction(L.LightningModule):
         terms = {}
         if "l1" in self.loss_weights:
             terms["l1"] = functional.l1_loss(fake, real)
+        if "pyramid" in self.loss_weights:
+            terms["pyramid"] = pyramid_loss(fake, real)
         if self.perceptual is not None:
             terms["perceptual"] = self.perceptual(fake, real)
         if self.discriminator is not None:

@@ -1,0 +1,1 @@
+"""Runs that answer a question: the demo today, ablations and benchmarks later."""
