@@ -44,7 +44,7 @@ def read_audio(path: str | Path, rate: int = 16000) -> NDArray[np.float32]:
         raise MediaError(f"{path} holds samples that are NaN or infinite. Export it again.")
     if native != rate:
         wave = soxr.resample(wave, native, rate)
-    return np.asarray(np.clip(wave, -1.0, 1.0), dtype=np.float32)
+    return np.clip(wave, -1.0, 1.0, out=np.asarray(wave, dtype=np.float32))
 
 
 def _from_container(path: Path) -> tuple[NDArray[np.float32], int]:
