@@ -16,7 +16,7 @@ from .identity import Identity
 
 Array = NDArray[np.float64]
 
-EYE_X, EYE_WIDTH, EYE_Y = 0.275, 0.138, -0.045  # centre, half width and closed lid line of an eye
+EYE_X, EYE_WIDTH, EYE_Y = 0.285, 0.138, -0.045  # centre, half width and closed lid line of an eye
 MOUTH_Y, MOUTH_WIDTH = 0.53, 0.205  # lip line and half width of the mouth
 TIP_Y = 0.245  # tip of the nose
 KEY_TOP, KEY_BOTTOM = -1.05, 1.15  # the row coordinate; below 0.9 it runs under the chin
