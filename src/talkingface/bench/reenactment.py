@@ -104,7 +104,8 @@ def _reenact(animator: Animator, name: str, portrait: Frames, driving: Frames, t
 
 
 def _drawn_as(person: int, clip: SyntheticClip, size: int) -> Frames:
-    placed = zip(clip.pose, clip.location, clip.scale, clip.expression, strict=True)
+    nose_tip = clip.landmarks[:, 30]  # places the head across and down; ``location`` only says across
+    placed = zip(clip.pose, nose_tip, clip.scale, clip.expression, strict=True)
     return np.stack([render_frame(person, *parameters, size)[0] for parameters in placed])
 
 
