@@ -10,7 +10,7 @@ from torch import Tensor
 
 from talkingface.core.errors import WeightsError
 from talkingface.core.nn.fir import TAPS
-from talkingface.core.nn.lia_trunk import FULL_CHANNELS
+from talkingface.core.nn.lia_trunk import FULL_CHANNELS, SIZES
 
 # Tensors of the published layout that change nothing, so that our parts do not have them.
 WITHOUT_EFFECT = {
@@ -64,15 +64,14 @@ def generator_settings(tensors: dict[str, Tensor]) -> dict[str, Any]:
     Raises:
         WeightsError: when the tensors that tell it are absent or of impossible shape.
     """
-    stages = _stages(tensors, "enc.net_app.")
+    size = _size(tensors, "enc.net_app.", levels_missing=0)
     directions = tensors.get("dec.direction.weight")
-    code = tensors.get(f"enc.net_app.convs.{stages - 1}.weight")
+    code = tensors.get(f"enc.net_app.convs.{int(math.log2(size)) - 1}.weight")
     if directions is None or directions.ndim != 2 or code is None or code.ndim != 4:
         raise WeightsError(
             "this is no generator of LIA or AniTalker: it lacks dec.direction.weight or the last layer of "
             f"enc.net_app.convs. Its tensors: {_some(tensors)}."
         )
-    size = 2**stages
     return {
         "dim": directions.shape[1],
         "size": size,
@@ -96,25 +95,27 @@ def discriminator_settings(tensors: dict[str, Tensor]) -> dict[str, Any]:
     Raises:
         WeightsError: when the tensors that tell it are absent.
     """
-    size = 2 ** (_stages(tensors, "") + 1)  # it has no 1x1 stage
+    size = _size(tensors, "", levels_missing=1)  # its trunk ends at 4 px, without the code
     return {"size": size, "width": _width(tensors, "", size)}
 
 
-def _stages(tensors: Iterable[str], prefix: str) -> int:
+def _size(tensors: Iterable[str], prefix: str, levels_missing: int) -> int:
+    """Side of the picture in pixels: every stage but the first halves it, down to 4 px and then to the code."""
     found = [re.match(re.escape(prefix) + r"convs\.(\d+)\.", name) for name in tensors]
     stages = 1 + max((int(match[1]) for match in found if match), default=-1)
-    if not 6 <= stages <= 9:
+    size: int = 2 ** (stages + levels_missing)
+    if size not in SIZES:
         raise WeightsError(
             f"this is no trunk of LIA for 64 to 512 px: found {stages} stages {prefix}convs. Its tensors: "
             f"{_some(tensors)}."
         )
-    return stages
+    return size
 
 
 def _width(tensors: dict[str, Tensor], prefix: str, size: int) -> float:
     """The finest stage tells the width: no other depends on it alone."""
     stem = tensors.get(f"{prefix}convs.0.0.weight")
-    if size not in FULL_CHANNELS or stem is None or stem.ndim != 4:
+    if stem is None or stem.ndim != 4:
         raise WeightsError(f"this is no trunk of LIA: {prefix}convs.0.0.weight is missing or has another shape.")
     return stem.shape[0] / FULL_CHANNELS[size]
 
