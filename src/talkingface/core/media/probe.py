@@ -24,11 +24,6 @@ VIDEO_SUFFIXES = (
 # Containers whose time stamps or seeking cannot be trusted: frames are counted from the start instead.
 # AVI has decoding times only, GIF frames build on each other, programme and transport streams have no index.
 _COUNTED = {"avi", "gif", "mpeg", "mpegts", "apng"}
-# Where decord was checked against PyAV to give the same pixels. Elsewhere it fails (AV1, GIF, Ogg, MPEG-TS), shows
-# frames that an edit list hides, or takes 10-bit samples for 8-bit ones.
-_DECORD_CONTAINERS = {"mov", "mp4", "matroska", "webm", "avi"}
-_DECORD_CODECS = {"h264", "hevc", "mpeg4", "vp9"}
-_DECORD_PIXELS = {"yuv420p", "yuvj420p"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +62,6 @@ class VideoIndex:
         times: the same in seconds since the first frame, ``(frames,)``.
         key_frames: indices of frames where decoding may start.
         counted: whether frames must be counted from the start, because time stamps or seeking cannot be trusted.
-        fast: whether decord reads this file correctly.
     """
 
     info: VideoInfo
@@ -75,7 +69,6 @@ class VideoIndex:
     times: NDArray[np.float64]
     key_frames: NDArray[np.int64]
     counted: bool
-    fast: bool
 
 
 @contextmanager
@@ -133,29 +126,22 @@ def index_video(path: str | Path) -> VideoIndex:
     path = input_file(path)
     with opened(path) as container:
         stream = video_stream(container, path)
-        pts, keys, last, whole = _packet_table(container, stream)
+        pts, keys, last = _packet_table(container, stream)
     if not len(pts):
         raise MediaError(f"{path} holds zero video frames. It is cut off or was never finished; export it again.")
     with opened(path) as container:
         stream = video_stream(container, path)
+        stream.codec_context.thread_count = 1  # starting threads takes longer than one frame
         first = next(decoded(container, stream), None)
         if first is None:
             raise MediaError(f"{path}: not one frame can be decoded. The file is damaged; export it again.")
         counted = bool(set(container.format.name.split(",")) & _COUNTED)
         pixel = stream.sample_aspect_ratio or 1
         width, height = round(first.width * float(pixel)) or first.width, first.height
-        rotation = int(getattr(first, "rotation", 0)) % 360
+        rotation = round(first.rotation / 90) * 90 % 360  # phones turn by quarters
         if rotation in (90, 270):
             width, height = height, width
         codec = stream.codec_context.codec.canonical_name
-        fast = (
-            whole
-            and pixel == 1
-            and rotation % 90 == 0
-            and stream.codec_context.pix_fmt in _DECORD_PIXELS
-            and codec in _DECORD_CODECS
-            and bool(set(container.format.name.split(",")) & _DECORD_CONTAINERS)
-        )
         base = float(stream.time_base or 1)
         if stream.duration and container.format.name == "avi":  # an even rate, whatever the stamps say
             times, last = np.arange(len(pts), dtype=np.float64) * (float(stream.duration) * base / len(pts)), 0
@@ -164,38 +150,25 @@ def index_video(path: str | Path) -> VideoIndex:
         seconds = float(times[-1]) + _last_duration(times, last * base)
         audio = bool(container.streams.audio)
     info = VideoInfo(path, len(pts), len(pts) / seconds, seconds, width, height, rotation, audio, codec)
-    return VideoIndex(info, pts, times, np.searchsorted(pts, keys), counted, fast)
+    return VideoIndex(info, pts, times, np.searchsorted(pts, keys), counted)
 
 
-def _packet_table(
-    container: InputContainer, stream: VideoStream
-) -> tuple[NDArray[np.int64], NDArray[np.int64], int, bool]:
-    """Time stamps in display order, those of key frames, the last frame's duration in ticks, and whether the file
-    is whole and shows all it stores."""
-    stamps: list[int] = []
-    keys: list[int] = []
-    durations: dict[int, int] = {}
-    stored, whole = 0, True
+def _packet_table(container: InputContainer, stream: VideoStream) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Time stamps in display order, those of key frames, and the last frame's duration, all in ticks."""
+    stamps: dict[int, int] = {}  # time stamp → duration
+    keys: set[int] = set()
     try:
         for packet in container.demux(stream):
-            if packet.size == 0:  # the flush at the end
-                continue
-            stored += 1
             stamp = packet.pts if packet.pts is not None else packet.dts
-            if stamp is None or packet.is_discard or packet.is_corrupt:
-                whole = False
-                if stamp is None or packet.is_discard:
-                    continue
-            stamps.append(stamp)
-            durations[stamp] = packet.duration or 0
-            if packet.is_keyframe:
-                keys.append(stamp)
+            # neither the flush at the end nor what an edit list hides
+            if packet.size and stamp is not None and not packet.is_discard:
+                stamps[stamp] = packet.duration or 0
+                if packet.is_keyframe:
+                    keys.add(stamp)
     except (av.error.FFmpegError, OSError):
-        whole = False  # cut off: what was there before is used
-    pts = np.unique(np.asarray(stamps, dtype=np.int64))
-    whole = whole and len(pts) == stored and stream.frames in (0, stored)
-    last = durations[int(pts[-1])] if len(pts) else 0
-    return pts, np.unique(np.asarray(keys, dtype=np.int64)), last, whole
+        pass  # cut off: what was there before is used
+    pts = np.array(sorted(stamps), dtype=np.int64)
+    return pts, np.array(sorted(keys), dtype=np.int64), stamps[int(pts[-1])] if len(pts) else 0
 
 
 def decoded(

@@ -11,14 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from talkingface.core.errors import MediaError
-from talkingface.core.media.decoders import Decoder, PyAVDecoder, run_decoder
+from talkingface.core.media.decoder import Decoder
 from talkingface.core.media.probe import VideoInfo, index_video
 
 _TOLERANCE = 1e-4  # seconds; time stamps of webm and mkv are rounded to milliseconds, ties are decided downwards
-_ROW = 8  # frames in a row from which on the decoder for runs pays
 
 _OPEN: "weakref.WeakSet[VideoReader]" = weakref.WeakSet()
-_LEFT_BEHIND: list[Decoder | None] = []
 
 
 class VideoReader:
@@ -54,8 +52,7 @@ class VideoReader:
                 f"{path} lasts {self._index.info.seconds:.2f} s and has no frame from {start:.2f} s on"
                 f"{'' if seconds is None else f' for {seconds:.2f} s'}. Choose another span."
             )
-        self._runs: Decoder | None = None
-        self._places: PyAVDecoder | None = None
+        self._decoder: Decoder | None = None
 
     @property
     def info(self) -> VideoInfo:
@@ -82,19 +79,15 @@ class VideoReader:
         if not len(indices):
             return np.empty((0, self.info.height, self.info.width, 3), np.uint8)
         wanted, inverse = np.unique(self._stored[np.asarray(indices)], return_inverse=True)
-        in_row = len(wanted) >= _ROW and bool(wanted[-1] - wanted[0] < 2 * len(wanted))
-        frames = self._decoder(in_row).read(wanted.tolist())
+        frames = self._decode(wanted)
         in_order = len(inverse) == len(wanted) and bool((inverse == np.arange(len(wanted))).all())
         return frames if in_order else frames[inverse]
 
-    def _decoder(self, in_row: bool) -> Decoder:
-        """The decoder for frames in a row or for frames far apart, opened in this process."""
-        _OPEN.add(self)
-        if in_row:
-            self._runs = self._runs or run_decoder(self._index)
-            return self._runs
-        self._places = self._places or PyAVDecoder(self._index)
-        return self._places
+    def _decode(self, stored: NDArray[np.int64]) -> NDArray[np.uint8]:
+        if self._decoder is None:
+            self._decoder = Decoder(self._index)
+            _OPEN.add(self)
+        return self._decoder.read(stored.tolist())
 
     def stream(self, batch: int = 16) -> Iterator[NDArray[np.uint8]]:
         """All frames of the grid in order, a few at a time.
@@ -107,14 +100,13 @@ class VideoReader:
         """
         for first in range(0, len(self), batch):
             stored, repeats = np.unique(self._stored[first : first + batch], return_counts=True)
-            yield np.repeat(self._decoder(in_row=True).read(stored.tolist()), repeats, axis=0)
+            yield np.repeat(self._decode(stored), repeats, axis=0)
 
     def close(self) -> None:
-        """Free the decoders; reading opens them again."""
-        for decoder in (self._runs, self._places):
-            if decoder is not None:
-                decoder.close()
-        self._runs = self._places = None
+        """Free the decoder; reading opens it again."""
+        if self._decoder is not None:
+            self._decoder.close()
+            self._decoder = None
 
     def __enter__(self) -> Self:
         return self
@@ -125,7 +117,7 @@ class VideoReader:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_runs": None, "_places": None}
+        return {**self.__dict__, "_decoder": None}
 
 
 def _grid(
@@ -144,11 +136,9 @@ def _grid(
 
 
 def _forget_decoders() -> None:
-    """In a forked process, open decoders afresh: the inherited ones neither work nor can be freed, because their
-    threads stayed behind."""
+    """In a forked process, open the file afresh: the inherited descriptor shares its position with the parent's."""
     for reader in _OPEN:
-        _LEFT_BEHIND.extend((reader._runs, reader._places))
-        reader._runs = reader._places = None
+        reader._decoder = None
     _OPEN.clear()
 
 

@@ -8,7 +8,7 @@ from typing import Self
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from talkingface.core.errors import MediaError, ShapeError
@@ -63,6 +63,7 @@ class VideoWriter:
         self._sample_rate = sample_rate
         self._crf = crf
         self._sound_written = 0  # samples
+        self._reformatter = VideoReformatter()
         self._size: tuple[int, int] | None = None  # height, width
 
     def __enter__(self) -> Self:
@@ -158,7 +159,7 @@ class VideoWriter:
         if height % 2 or width % 2:
             picture = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-        frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
+        frame = self._reformatter.reformat(frame, format="yuv420p", dst_colorspace=Colorspace.ITU709, threads=1)
         frame.pts = self.frames_written
         frame.time_base = 1 / self._rate
         self._container.mux(self._video.encode(frame))

@@ -1,13 +1,13 @@
-"""Two decoders with one interface: decord for runs of frames where it is known to be right, PyAV for all else.
+"""Decode the frames of a video that are asked for, and no more, with PyAV.
 
-Measured on 256 px H.264 with one key frame in 10 s: runs 4.5 k frames/s with decord, 2.5 k with PyAV; two frames at
-random 25 to 40 ms and 32 MB a reader with decord, 14 ms and 2 MB with PyAV, which leaves out unneeded frames.
+decord, often used for this, was measured beside it (``benchmarks/loader.py``, 256 px H.264): it takes 1.2 to 1.6 times
+the processor time at random and in a row, and 32 MB a reader instead of 2; while its frames are consumed slowly it
+decodes ahead without bound (250 MB for a minute); it shows frames that an edit list hides, takes 10-bit samples for
+8-bit ones, and does not open AV1, GIF or MPEG-TS.
 """
 
-import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
 
 import av
 import numpy as np
@@ -20,70 +20,7 @@ from talkingface.core.errors import MediaError
 from talkingface.core.media.picture import BACKGROUND
 from talkingface.core.media.probe import VideoIndex, decoded, opened, video_stream
 
-_log = logging.getLogger(__name__)
 _SKIPPABLE = {"h264", "hevc"}  # whose decoders can leave out frames on the way without harm
-_RUN_THREADS = 2  # more threads hold more frames in memory
-
-
-class Decoder(Protocol):
-    """Gives stored frames by index, upright."""
-
-    def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
-        """Frames ``(n, H, W, 3)`` at ascending stored ``indices``."""
-
-    def close(self) -> None:
-        """Free the file."""
-
-
-def run_decoder(index: VideoIndex) -> Decoder:
-    """The fastest decoder for frames in a row that reads this file correctly.
-
-    Args:
-        index: the file's packet table.
-    """
-    if index.fast:
-        try:
-            return DecordDecoder(index)
-        except (ImportError, RuntimeError) as error:  # not built for this machine, or it refuses the file
-            _log.debug("decord does not read %s, PyAV does: %s", index.info.path, error)
-    return PyAVDecoder(index, _RUN_THREADS)
-
-
-class DecordDecoder:
-    """decord: exact and fast seeks; falls back to PyAV for good as soon as it stumbles.
-
-    A reader must live in the process that opened it: after a fork it hangs.
-    """
-
-    def __init__(self, index: VideoIndex) -> None:
-        import decord
-
-        decord.logging.set_level(decord.logging.QUIET)
-        self._index = index
-        self._errors = (decord.DECORDError, RuntimeError)
-        try:
-            self._reader: Any = decord.VideoReader(str(index.info.path), num_threads=_RUN_THREADS)
-        except decord.DECORDError as error:
-            raise RuntimeError(str(error)) from error
-        self._fallback: PyAVDecoder | None = None
-        if len(self._reader) != index.info.frames:
-            raise RuntimeError(f"decord counts {len(self._reader)} frames, the packets {index.info.frames}")
-
-    def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
-        if self._fallback is None:
-            try:
-                frames: NDArray[np.uint8] = self._reader.get_batch(list(indices)).asnumpy()
-                return frames
-            except self._errors as error:
-                _log.debug("decord stumbles over %s, PyAV takes over: %s", self._index.info.path, error)
-                self._reader = None
-                self._fallback = PyAVDecoder(self._index, _RUN_THREADS)
-        return self._fallback.read(indices)
-
-    def close(self) -> None:
-        self._reader = None
-        if self._fallback is not None:
-            self._fallback.close()
 
 
 class _Skipper:
@@ -99,17 +36,17 @@ class _Skipper:
             self._context.skip_frame = "NONREF" if early else "DEFAULT"
 
 
-class PyAVDecoder:
-    """PyAV: reads all that FFmpeg does. Frames that do not decode show the one before them.
+class Decoder:
+    """Gives stored frames by index, upright. A frame that does not decode shows the one before it.
+
+    It has no threads: the workers of a data loader are parallel already, and a fork leaves threads behind.
 
     Args:
         index: the file's packet table.
-        threads: of the decoder; the workers of a data loader are parallel already.
     """
 
-    def __init__(self, index: VideoIndex, threads: int = 1) -> None:
+    def __init__(self, index: VideoIndex) -> None:
         self._index = index
-        self._threads = threads
         # One for all frames, since making one costs more than a small frame; without threads of its own.
         self._reformatter = VideoReformatter()
         self._context: AbstractContextManager[InputContainer] | None = None
@@ -120,8 +57,7 @@ class PyAVDecoder:
         self._context = opened(self._index.info.path)
         self._container = self._context.__enter__()
         self._stream = video_stream(self._container, self._index.info.path)
-        self._stream.thread_type = "AUTO"
-        self._stream.codec_context.thread_count = self._threads
+        self._stream.codec_context.thread_count = 1
         self._skipper = _Skipper(self._stream, not self._index.counted and self._index.info.codec in _SKIPPABLE)
         self._frames = decoded(self._container, self._stream, self._skipper)
         self._shown: tuple[int, av.VideoFrame] | None = None  # the frame that is on the screen, and its index
@@ -175,6 +111,11 @@ class PyAVDecoder:
         return best[1]
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+        """Frames ``(n, H, W, 3)`` at ascending stored ``indices``.
+
+        Raises:
+            MediaError: when nothing can be decoded.
+        """
         return np.stack([self._upright(self._frame(index)) for index in indices])
 
     def _upright(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
@@ -196,6 +137,7 @@ class PyAVDecoder:
         return plain.to_ndarray().astype(np.uint8, copy=False)
 
     def close(self) -> None:
+        """Free the file."""
         if self._context is not None:
             self._context.__exit__(None, None, None)
             self._context = None
