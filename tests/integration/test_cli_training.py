@@ -2,6 +2,10 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -246,6 +250,31 @@ def test_a_checkpoint_that_names_a_foreign_class_is_refused(tmp_path):
 def test_a_gpu_that_is_not_there_is_told(recipe, capsys):
     assert fit("--trainer.accelerator", "gpu") == 1
     assert "--trainer.accelerator cpu" in last_line(capsys)
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_training_is_no_success_and_can_be_resumed(recipe, sent, code):
+    command = [sys.executable, "-m", "talkingface", "fit", "-c", "toy.yaml", "--trainer.max_epochs", "1000000"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+        deadline = time.monotonic() + 120
+        while not list(Path("runs").rglob("*.ckpt")) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        running.send_signal(sent)
+        err = running.communicate(timeout=60)[1]
+    assert running.returncode == code
+    assert "Traceback" not in err
+    epoch = torch.load(checkpoint(), weights_only=True)["epoch"]
+    assert fit("--ckpt_path", "last", "--trainer.max_epochs", str(epoch + 2)) == 0
+    assert torch.load(checkpoint(), weights_only=True)["epoch"] == epoch + 1
+
+
+def test_two_processes_train_together(recipe):
+    """The launcher starts the command line again, in which recipes and short names are written out by then."""
+    command = [sys.executable, "-m", "talkingface", "fit", "-c", "toy.yaml", "--trainer.devices", "2"]
+    done = subprocess.run([*command, "--trainer.strategy", "ddp"], capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("export it:") == 1
+    assert "MEMBER: 2/2" in done.stderr
 
 
 def test_what_is_no_short_name_is_left_alone():

@@ -11,6 +11,7 @@ import lightning as L
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from talkingface import hub
 from talkingface.cli.short_names import written_out
@@ -18,6 +19,8 @@ from talkingface.cli.usage import UsageError, write
 from talkingface.core.component import WEIGHTS_NAME, Component
 from talkingface.core.errors import TalkingFaceError, WeightsError
 from talkingface.core.tensors import read_tensors
+
+TERMINATED = 143  # exit code of a process that ended on SIGTERM
 
 # parts of jsonargparse's messages that say nothing to a user
 NOISE = ("Does not validate against any of the Union", "Subtypes:", "Errors:", "- Expected a <class 'NoneType'>")
@@ -92,6 +95,8 @@ def train(arguments: list[str], run_folder: Path, checkpoint: str | None) -> Non
         if isinstance(error, TalkingFaceError):
             raise
         _explain(checkpoint, error)
+    except SIGTERMException:  # a SystemExit without a code, which a scheduler would take for success
+        sys.exit(TERMINATED)
     except MisconfigurationException as error:
         mend = " Use --trainer.accelerator cpu or auto." if "gpu" in str(error) else ""
         raise TalkingFaceError(f"{error}{mend}") from error
