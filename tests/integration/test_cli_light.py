@@ -188,3 +188,16 @@ def test_doctor_fetch_of_an_unknown_network_lists_the_known(capsys):
     code, _, err = answer(capsys, "doctor", "--fetch", "vgg20")
     assert code == 1
     assert "known: vgg" in err
+
+
+def test_a_checkpoint_that_cannot_be_converted_is_one_line_and_no_folder(capsys, tmp_path):
+    import torch
+
+    torch.save({"gen": {"a": torch.zeros(1)}}, tmp_path / "x.pt")
+    code, _, err = answer(capsys, "convert", "lia", str(tmp_path / "x.pt"), str(tmp_path / "m"))
+    assert code == 1
+    assert "x.pt" in err
+    code, _, err = answer(capsys, "convert", "lai", str(tmp_path / "x.pt"), str(tmp_path / "m"))
+    assert code == 1
+    assert "lia" in err
+    assert not (tmp_path / "m").exists()

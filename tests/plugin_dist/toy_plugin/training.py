@@ -41,7 +41,10 @@ class ToyTask(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         parts = {"motion_encoder": self.motion_encoder.config, "renderer": self.renderer.config}
-        config = {"class_path": "toy_plugin.training.ToyTask", "init_args": {**parts, "loss_weights": self.loss_weights}}
+        config = {
+            "class_path": "toy_plugin.training.ToyTask",
+            "init_args": {**parts, "loss_weights": self.loss_weights},
+        }
         checkpoint["talkingface"] = {
             "format": 1, "version": __version__, "git": None, "config": config, "parts": parts
         }  # fmt: skip
