@@ -1,10 +1,11 @@
 """A plugin distribution for the tests: the smallest parts that can be trained, saved and animated."""
 
 import torch
+from torch import Tensor, nn
+
 from talkingface.core.interfaces import MotionEncoder, Renderer
 from talkingface.core.motion_spec import MotionSpec
 from talkingface.core.records import RenderOutput, Source
-from torch import Tensor, nn
 
 
 class ColourMotion(MotionEncoder):

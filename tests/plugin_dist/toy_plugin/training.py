@@ -5,10 +5,11 @@ from typing import Any
 
 import lightning as L
 import torch
-from talkingface._version import __version__
-from talkingface.core.interfaces import Discriminator, MotionEncoder, Renderer
 from torch import Tensor
 from torch.utils.data import DataLoader
+
+from talkingface._version import __version__
+from talkingface.core.interfaces import Discriminator, MotionEncoder, Renderer
 
 
 class ToyTask(L.LightningModule):
