@@ -306,3 +306,11 @@ def test_the_checkpoint_holds_plain_data_only(recipe):
     assert fit() == 0
     about = torch.load(checkpoint(), weights_only=True)["talkingface"]
     assert json.loads(json.dumps(about)) == about
+
+
+def test_a_recipe_that_needs_a_network_stops_with_the_command_that_gets_it(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.delenv("TALKINGFACE_WEIGHTS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", "-c", "lia", "--trainer.accelerator", "cpu", "--trainer.devices", "1"]) == 1
+    assert "talkingface doctor --fetch vgg19" in last_line(capsys)

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from integration.tiny_run import run
 
+from integration.tiny_run import run
 from talkingface.core.tensors import read_tensors
 
 

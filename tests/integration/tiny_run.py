@@ -1,6 +1,6 @@
 """A training run that takes seconds; also a script, so that Lightning can start it in several processes.
 
-    python tiny_run.py OUT.json DEVICES BATCH EPOCHS [CHECKPOINT]
+python tiny_run.py OUT.json DEVICES BATCH EPOCHS [CHECKPOINT]
 """
 
 import json

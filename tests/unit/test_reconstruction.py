@@ -74,8 +74,8 @@ def test_a_loss_without_its_network_is_refused_at_build(loss, part):
 def test_every_trainable_parameter_gets_a_gradient(batch, logged):
     model = task(discriminator=LIADiscriminator(**TINY), loss_weights={"l1": 1.0, "adversarial": 1.0})
     model.training_step(batch, 0).backward()
-    silent = [name for name, parameter in model.named_parameters() if parameter.requires_grad and parameter.grad is None]
-    assert silent == []
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert [name for name, parameter in trained.items() if parameter.grad is None] == []
 
 
 def test_parameters_that_only_identity_losses_reach_are_not_trained():

@@ -91,9 +91,10 @@ def train(arguments: list[str], run_folder: Path, checkpoint: str | None) -> Non
             trainer_defaults={"default_root_dir": str(run_folder)},
             parser_class=Parser,
         )
-    except (pickle.UnpicklingError, RuntimeError) as error:
-        if isinstance(error, TalkingFaceError):
-            raise
+    except (pickle.UnpicklingError, RuntimeError, ValueError) as error:
+        ours = _first_of_ours(error)
+        if ours is not None:
+            raise ours from error
         _explain(checkpoint, error)
     except SIGTERMException:  # a SystemExit without a code, which a scheduler would take for success
         sys.exit(TERMINATED)
@@ -144,6 +145,13 @@ def last_checkpoint(trainer: L.Trainer) -> Path:
     if not found:
         raise WeightsError(f"there is no checkpoint under {folders[0]} to go on from; leave --ckpt_path out to begin.")
     return max(found, key=lambda path: path.stat().st_mtime)
+
+
+def _first_of_ours(error: BaseException | None) -> TalkingFaceError | None:
+    """What a part said when it was built; jsonargparse wraps it in lists of everything that it tried."""
+    while error is not None and not isinstance(error, TalkingFaceError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _explain(checkpoint: str | None, error: Exception) -> NoReturn:

@@ -41,7 +41,8 @@ class Reconstruction(L.LightningModule):
         renderer: built around the motion encoder, with which it may share its image encoder.
         discriminator: the opponent; needed when ``adversarial`` has a weight.
         perceptual: frozen feature distance; needed when ``perceptual`` has a weight.
-        loss_weights: name → weight, of ``l1``, ``pyramid``, ``perceptual`` and ``adversarial``; what has no weight is not computed.
+        loss_weights: name → weight, of ``l1``, ``pyramid``, ``perceptual`` and ``adversarial``; what has no weight is
+            not computed.
         generator: Adam of motion encoder and renderer.
         opponent: Adam of the discriminator.
 
