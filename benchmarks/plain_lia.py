@@ -6,11 +6,34 @@ Per-sample weights and grouped convolutions, a QR decomposition for every frame,
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
+
+from talkingface.convert import lia as names
 
 Weights = dict[str, Tensor]  # under published names, from "enc." and "dec." on
 KERNEL = torch.outer(torch.tensor([1.0, 3, 3, 1]), torch.tensor([1.0, 3, 3, 1])) / 64
+
+
+def published_weights(motion_encoder: nn.Module, renderer: nn.Module, size: int) -> Weights:
+    """Weights of our parts under published names, with the published axes of length 1."""
+    weights = {}
+    pairs = (
+        (names.encoder_names(size, 0, hal=False, decouple=False), motion_encoder),
+        (names.renderer_names(size), renderer),
+    )
+    for theirs, part in pairs:
+        state = part.state_dict()
+        for name, ours in theirs.items():
+            tensor = state[ours].contiguous()
+            if name.startswith("dec.to_flows.") and name.endswith(".conv.weight"):
+                tensor = tensor[None, :, :, None, None]
+            elif name.startswith("dec.conv") and name.endswith(".conv.weight"):
+                tensor = tensor[None]
+            elif name.endswith(".bias") and not (".modulation." in name or name.startswith("enc.fc.")):
+                tensor = tensor[None, :, None, None]
+            weights[name] = tensor
+    return weights
 
 
 def encode(w: Weights, image: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
@@ -47,7 +70,7 @@ def render(w: Weights, code: Tensor, pyramid: list[Tensor], motion: Tensor) -> T
         base = torch.stack(torch.meshgrid(side, side, indexing="xy"), -1)
         grid = base + torch.tanh(flow[:, :2]).permute(0, 2, 3, 1)
         mask = torch.sigmoid(flow[:, 2:])
-        warped = functional.grid_sample(features.repeat(batch, 1, 1, 1), grid, align_corners=False) * mask
+        warped = functional.grid_sample(features.expand(batch, -1, -1, -1), grid, align_corners=False) * mask
         p = f"dec.to_rgbs.{level}."
         share = activate(convolve(warped, w[p + "conv.0.weight"]), w[p + "conv.1.bias"]) + w[p + "bias"]
         rgb = share if rgb is None else share + doubled(rgb)
