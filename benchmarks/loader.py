@@ -12,26 +12,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from torch.utils.data import DataLoader
 
 from talkingface.core.media import VideoReader, VideoWriter
-from talkingface.core.media.decoder import Decoder
+from talkingface.core.media.decoder import PyAVDecoder
+from talkingface.core.media.decord_decoder import DecordDecoder
 from talkingface.core.media.probe import VideoIndex, index_video
 from talkingface.data.folder import ClipFile, scan_folder
 from talkingface.data.pairs import PairDataset
-
-try:
-    import decord
-except ImportError:
-    decord = None
 
 CONSOLE = Console()
 COPY = """
@@ -47,23 +42,7 @@ print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 """
 
 
-class DecordDecoder:
-    """decord behind the same two methods, for comparison; left out where it is not installed."""
-
-    def __init__(self, index: VideoIndex) -> None:
-        self.reader = decord.VideoReader(str(index.info.path), num_threads=1)
-
-    def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
-        frames: NDArray[np.uint8] = self.reader.get_batch(list(indices)).asnumpy()
-        return frames
-
-    def close(self) -> None:
-        self.reader = None
-
-
-DECODERS: dict[str, Callable[[VideoIndex], Decoder | DecordDecoder]] = {"ours (PyAV)": Decoder}
-if decord is not None:
-    DECODERS["decord"] = DecordDecoder
+DECODERS: dict[str, type[PyAVDecoder | DecordDecoder]] = {"PyAV": PyAVDecoder, "decord": DecordDecoder}
 
 
 def milliseconds(job: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
@@ -94,7 +73,7 @@ def pairs(clips: list[ClipFile], size: int, workers: int, batch: int) -> None:
 
 
 def decoders(clips: list[ClipFile], folder: Path) -> None:
-    """Our decoder beside decord on the clips as they are, and written again with a key frame each second."""
+    """decord beside PyAV on the plain clips as they are, and written again with a key frame each second."""
     titles = ("key frames", "decoder", "in a row, frames/s", "2 at random, ms", "open + 2 at random, ms")
     table = Table(*titles, title="decoding with one thread, processor time, medians over clips")
     again = []
@@ -104,16 +83,14 @@ def decoders(clips: list[ClipFile], folder: Path) -> None:
                 writer.write(frames)
         again.append(folder / f"{number}.mp4")
     for kind, paths in {"as they are": [clip.path for clip in clips], "each second": again}.items():
-        indices = [index_video(path) for path in paths]
+        indices = [index for index in map(index_video, paths) if index.plain]
         for name, make in DECODERS.items():
             row, places, opening = zip(*(_decoder_times(make, index) for index in indices), strict=True)
             table.add_row(kind, name, *(f"{statistics.median(part):.1f}" for part in (row, places, opening)))
     CONSOLE.print(table)
 
 
-def _decoder_times(
-    make: Callable[[VideoIndex], Decoder | DecordDecoder], index: VideoIndex
-) -> tuple[float, float, float]:
+def _decoder_times(make: type[PyAVDecoder | DecordDecoder], index: VideoIndex) -> tuple[float, float, float]:
     rng, count = np.random.default_rng(0), index.info.frames
 
     def two() -> list[int]:

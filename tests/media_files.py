@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 BITS = 7  # frame numbers below 128
 
@@ -20,6 +21,12 @@ def numbered(numbers: Sequence[int] | range, height: int = 64, width: int = 112)
             shade = 255 if number >> (BITS - 1 - bit) & 1 else 0
             frame[: height // 2, bit * column : (bit + 1) * column] = shade
     return frames
+
+
+def noise_pictures(count: int, height: int = 64, width: int = 112) -> NDArray[np.uint8]:
+    """Frames ``(n, H, W, 3)`` of big blurred spots in all colours, no two alike."""
+    coarse = np.random.default_rng(0).integers(0, 255, (count, height // 8, width // 8, 3), dtype=np.uint8)
+    return np.stack([np.asarray(Image.fromarray(page).resize((width, height))) for page in coarse])
 
 
 def numbers_of(frames: NDArray[np.uint8]) -> list[int]:

@@ -1,10 +1,4 @@
-"""Decode the frames of a video that are asked for, and no more, with PyAV.
-
-decord, often used for this, was measured beside it (``benchmarks/loader.py``, 256 px H.264): it takes 1.2 to 1.6 times
-the processor time at random and in a row, and 32 MB a reader instead of 2; while its frames are consumed slowly it
-decodes ahead without bound (250 MB for a minute); it shows frames that an edit list hides, takes 10-bit samples for
-8-bit ones, and does not open AV1, GIF or MPEG-TS.
-"""
+"""Decode the frames of a video that are asked for, and no more, with PyAV, which reads all that FFmpeg does."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -36,7 +30,7 @@ class _Skipper:
             self._context.skip_frame = "NONREF" if early else "DEFAULT"
 
 
-class Decoder:
+class PyAVDecoder:
     """Gives stored frames by index, upright. A frame that does not decode shows the one before it.
 
     It has no threads: the workers of a data loader are parallel already, and a fork leaves threads behind.
@@ -133,7 +127,13 @@ class Decoder:
         return np.ascontiguousarray(np.rot90(pixels, info.rotation // 90)) if info.rotation else pixels
 
     def _pixels(self, frame: av.VideoFrame, width: int, height: int, kind: str) -> NDArray[np.uint8]:
-        plain = self._reformatter.reformat(frame, width, height, kind, threads=1)
+        try:
+            plain = self._reformatter.reformat(frame, width, height, kind, threads=1)
+        except av.error.FFmpegError as error:  # a matrix such as YCgCo
+            raise MediaError(
+                f"{self._index.info.path} stores colours in a way that cannot be read ({error.strerror}). "
+                "Export it again with BT.709 colours."
+            ) from error
         return plain.to_ndarray().astype(np.uint8, copy=False)
 
     def close(self) -> None:

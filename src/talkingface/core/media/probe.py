@@ -24,6 +24,12 @@ VIDEO_SUFFIXES = (
 # Containers whose time stamps or seeking cannot be trusted: frames are counted from the start instead.
 # AVI has decoding times only, GIF frames build on each other, programme and transport streams have no index.
 _COUNTED = {"avi", "gif", "mpeg", "mpegts", "apng"}
+# Everyday files, where decord was checked against PyAV to give the same pixels. WebM is none of them, because a
+# browser's recording may change its size on the way.
+_PLAIN_CONTAINERS = {"mov", "mp4"}
+_PLAIN_CODECS = {"h264", "hevc", "mpeg4"}
+_PLAIN_PIXELS = {"yuv420p", "yuvj420p"}
+_PLAIN_MATRICES = {1, 2, 5, 6, 9}  # BT.709, none named (both read BT.601), BT.601 twice, BT.2020; as FFmpeg counts them
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,8 @@ class VideoIndex:
         times: the same in seconds since the first frame, ``(frames,)``.
         key_frames: indices of frames where decoding may start.
         counted: whether frames must be counted from the start, because time stamps or seeking cannot be trusted.
+        plain: whether decord reads it correctly: whole, 8-bit 4:2:0 H.264, HEVC or MPEG-4 in mp4 or mov, progressive,
+            upright, with square pixels and closed groups of pictures, and nothing hidden by an edit list.
     """
 
     info: VideoInfo
@@ -69,6 +77,17 @@ class VideoIndex:
     times: NDArray[np.float64]
     key_frames: NDArray[np.int64]
     counted: bool
+    plain: bool
+
+
+@dataclass(frozen=True)
+class _PacketTable:
+    """Time stamps of the shown frames in display order, of the key frames, and the last frame's duration, in ticks."""
+
+    pts: NDArray[np.int64]
+    keys: NDArray[np.int64]
+    last: int
+    orderly: bool  # whole, all of it shown, and no frame needs one from before the key frame it follows
 
 
 @contextmanager
@@ -126,7 +145,8 @@ def index_video(path: str | Path) -> VideoIndex:
     path = input_file(path)
     with opened(path) as container:
         stream = video_stream(container, path)
-        pts, keys, last = _packet_table(container, stream)
+        table = _packet_table(container, stream)
+    pts, last = table.pts, table.last
     if not len(pts):
         raise MediaError(f"{path} holds zero video frames. It is cut off or was never finished; export it again.")
     with opened(path) as container:
@@ -142,6 +162,16 @@ def index_video(path: str | Path) -> VideoIndex:
         if rotation in (90, 270):
             width, height = height, width
         codec = stream.codec_context.codec.canonical_name
+        plain = (
+            table.orderly
+            and pixel == 1
+            and rotation == 0
+            and not first.interlaced_frame
+            and stream.codec_context.pix_fmt in _PLAIN_PIXELS
+            and first.colorspace in _PLAIN_MATRICES
+            and codec in _PLAIN_CODECS
+            and bool(set(container.format.name.split(",")) & _PLAIN_CONTAINERS)
+        )
         base = float(stream.time_base or 1)
         if stream.duration and container.format.name == "avi":  # an even rate, whatever the stamps say
             times, last = np.arange(len(pts), dtype=np.float64) * (float(stream.duration) * base / len(pts)), 0
@@ -150,25 +180,30 @@ def index_video(path: str | Path) -> VideoIndex:
         seconds = float(times[-1]) + _last_duration(times, last * base)
         audio = bool(container.streams.audio)
     info = VideoInfo(path, len(pts), len(pts) / seconds, seconds, width, height, rotation, audio, codec)
-    return VideoIndex(info, pts, times, np.searchsorted(pts, keys), counted)
+    return VideoIndex(info, pts, times, np.searchsorted(pts, table.keys), counted, plain)
 
 
-def _packet_table(container: InputContainer, stream: VideoStream) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """Time stamps in display order, those of key frames, and the last frame's duration, all in ticks."""
+def _packet_table(container: InputContainer, stream: VideoStream) -> _PacketTable:
     stamps: dict[int, int] = {}  # time stamp → duration
     keys: set[int] = set()
+    key, stored, orderly = 2**62, 0, True  # a file that does not begin with a key frame is not orderly
     try:
         for packet in container.demux(stream):
+            stored += packet.size > 0
             stamp = packet.pts if packet.pts is not None else packet.dts
             # neither the flush at the end nor what an edit list hides
             if packet.size and stamp is not None and not packet.is_discard:
                 stamps[stamp] = packet.duration or 0
                 if packet.is_keyframe:
                     keys.add(stamp)
+                    key = stamp
+                orderly = orderly and stamp >= key and not packet.is_corrupt
     except (av.error.FFmpegError, OSError):
-        pass  # cut off: what was there before is used
+        orderly = False  # cut off: what was there before is used
+    orderly = orderly and len(stamps) == stored and stream.frames in (0, stored)  # fragments do not say how many
     pts = np.array(sorted(stamps), dtype=np.int64)
-    return pts, np.array(sorted(keys), dtype=np.int64), stamps[int(pts[-1])] if len(pts) else 0
+    last = stamps[int(pts[-1])] if len(pts) else 0
+    return _PacketTable(pts, np.array(sorted(keys), dtype=np.int64), last, orderly)
 
 
 def decoded(

@@ -1,5 +1,6 @@
 """Frames of a video on an even time grid: at random, or streamed with flat memory."""
 
+import logging
 import os
 import weakref
 from collections.abc import Iterator, Sequence
@@ -11,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from talkingface.core.errors import MediaError
-from talkingface.core.media.decoder import Decoder
+from talkingface.core.media.decoder import PyAVDecoder
+from talkingface.core.media.decord_decoder import DecordDecoder, DecordError
 from talkingface.core.media.probe import VideoInfo, index_video
 
+_log = logging.getLogger(__name__)
 _TOLERANCE = 1e-4  # seconds; time stamps of webm and mkv are rounded to milliseconds, ties are decided downwards
 
 _OPEN: "weakref.WeakSet[VideoReader]" = weakref.WeakSet()
@@ -28,6 +31,10 @@ class VideoReader:
     ``fps`` filter). The grid is as long as the video, to the nearest frame.
 
     Of a cut-off file, the frames that are there are read; one that does not decode shows the one before it.
+
+    Frames at random come from decord where the file is one that it reads correctly (``VideoIndex.plain``), else, or as
+    soon as decord stumbles, or where it is not installed, from PyAV; the pixels are the same. Frames in a row always
+    come from PyAV: while they are consumed slowly, decord decodes ahead without bound (250 MB for a minute at 256 px).
 
     The file is examined when the reader is made and opened for decoding at the first read, in the process that reads:
     a reader may be pickled or forked before that and after.
@@ -52,7 +59,9 @@ class VideoReader:
                 f"{path} lasts {self._index.info.seconds:.2f} s and has no frame from {start:.2f} s on"
                 f"{'' if seconds is None else f' for {seconds:.2f} s'}. Choose another span."
             )
-        self._decoder: Decoder | None = None
+        self._trusts_decord = self._index.plain
+        self._decord: DecordDecoder | None = None
+        self._pyav: PyAVDecoder | None = None
 
     @property
     def info(self) -> VideoInfo:
@@ -79,15 +88,27 @@ class VideoReader:
         if not len(indices):
             return np.empty((0, self.info.height, self.info.width, 3), np.uint8)
         wanted, inverse = np.unique(self._stored[np.asarray(indices)], return_inverse=True)
-        frames = self._decode(wanted)
+        frames = self._at_random(wanted.tolist())
         in_order = len(inverse) == len(wanted) and bool((inverse == np.arange(len(wanted))).all())
         return frames if in_order else frames[inverse]
 
-    def _decode(self, stored: NDArray[np.int64]) -> NDArray[np.uint8]:
-        if self._decoder is None:
-            self._decoder = Decoder(self._index)
+    def _at_random(self, stored: list[int]) -> NDArray[np.uint8]:
+        if self._trusts_decord:
+            try:
+                if self._decord is None:
+                    self._decord = DecordDecoder(self._index)
+                    _OPEN.add(self)
+                return self._decord.read(stored)
+            except DecordError as failure:
+                _log.debug("PyAV takes over %s from decord: %s", self._index.info.path, failure)
+                self._trusts_decord, self._decord = False, None
+        return self._in_a_row(stored)
+
+    def _in_a_row(self, stored: list[int]) -> NDArray[np.uint8]:
+        if self._pyav is None:
+            self._pyav = PyAVDecoder(self._index)
             _OPEN.add(self)
-        return self._decoder.read(stored.tolist())
+        return self._pyav.read(stored)
 
     def stream(self, batch: int = 16) -> Iterator[NDArray[np.uint8]]:
         """All frames of the grid in order, a few at a time.
@@ -100,13 +121,14 @@ class VideoReader:
         """
         for first in range(0, len(self), batch):
             stored, repeats = np.unique(self._stored[first : first + batch], return_counts=True)
-            yield np.repeat(self._decode(stored), repeats, axis=0)
+            yield np.repeat(self._in_a_row(stored.tolist()), repeats, axis=0)
 
     def close(self) -> None:
-        """Free the decoder; reading opens it again."""
-        if self._decoder is not None:
-            self._decoder.close()
-            self._decoder = None
+        """Free the decoders; reading opens them again."""
+        for decoder in (self._decord, self._pyav):
+            if decoder is not None:
+                decoder.close()
+        self._decord = self._pyav = None
 
     def __enter__(self) -> Self:
         return self
@@ -117,7 +139,7 @@ class VideoReader:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_decoder": None}
+        return {**self.__dict__, "_decord": None, "_pyav": None}
 
 
 def _grid(
@@ -136,9 +158,12 @@ def _grid(
 
 
 def _forget_decoders() -> None:
-    """In a forked process, open the file afresh: the inherited descriptor shares its position with the parent's."""
+    """In a forked process, open the file afresh: decord's threads stayed behind, and the inherited descriptor of PyAV
+    shares its position with the parent's."""
     for reader in _OPEN:
-        reader._decoder = None
+        if reader._decord is not None:
+            reader._decord.abandon()
+        reader._decord = reader._pyav = None
     _OPEN.clear()
 
 
