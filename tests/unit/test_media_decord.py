@@ -179,6 +179,7 @@ def test_a_bridge_that_a_script_has_set_does_no_harm(tmp_path):
 
 FORK = """
 import os, signal, sys
+os.register_at_fork(after_in_child=lambda: signal.alarm(30))  # ends a child that hangs
 from talkingface.core.media import VideoReader
 
 reader = VideoReader(sys.argv[1])
@@ -187,7 +188,6 @@ child = os.fork()
 if child:
     after = os.waitpid(child, 0)[1]
 else:
-    signal.alarm(30)  # ends a child that hangs
     after = int((reader.read([2, 5]) != before).any())
 # Not os._exit: what was inherited is freed as in any process, where a decord reader would wait for ever.
 sys.exit(after)
