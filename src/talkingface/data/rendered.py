@@ -42,7 +42,7 @@ class RenderedSet:
     size: int
     seed: int
 
-    def keys(self) -> list[tuple[int, int]]:
+    def draws(self) -> list[tuple[int, int]]:
         """(identity, seed) of every clip; a clip's seed is unique over the whole set."""
         people = split_identities(self.identities, self.seed)[self.split]
         return [
@@ -91,7 +91,9 @@ def render_set(wanted: RenderedSet, processes: int = 1) -> list[RenderedClip]:
         Clips whose frames are memory-mapped.
     """
     folder = wanted.folder()
-    keys = wanted.keys()
+    keys = wanted.draws()
+    if not keys:
+        return []
     if not folder.is_dir():
         _render(wanted, keys, folder, processes)
     frames = np.load(folder / "frames.npy", mmap_mode="r", allow_pickle=False)
