@@ -1,0 +1,72 @@
+"""Every YAML that ships: it parses, its parts build, the tiny one runs."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from talkingface import registry
+from talkingface.cli.main import main
+from talkingface.cli.recipes import config_folders, recipes
+from talkingface.core.component import build
+
+CONFIGS = next(config_folders())
+LAYERS = [path.relative_to(CONFIGS.parent) for path in CONFIGS.rglob("*.yaml") if path.parent.name != "recipes"]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("TALKINGFACE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+def configuration(capsys, *arguments):
+    assert main(["fit", *arguments, "--print_config"]) == 0
+    return yaml.safe_load(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("name", sorted(recipes()))
+def test_a_recipe_is_complete(name, capsys):
+    config = configuration(capsys, "-c", name)
+    assert config["seed_everything"] == 0
+    assert config["model"]["class_path"] == registry.path("task", "reconstruction")
+    assert config["model"]["init_args"]["loss_weights"]
+
+
+@pytest.mark.parametrize("name", sorted(recipes()))
+def test_the_parts_of_a_recipe_fit_together(name, capsys):
+    parts = configuration(capsys, "-c", name)["model"]["init_args"]
+    with torch.device("meta"):  # shapes without memory: the paper's sizes have 70 million parameters
+        motion = build(parts["motion_encoder"])
+        renderer = build(parts["renderer"], motion)
+    assert renderer.size == motion.image_encoder.size
+    if parts["discriminator"]:
+        assert parts["discriminator"]["init_args"]["size"] == renderer.size
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=str)
+def test_a_layer_can_be_laid_over_a_recipe(layer, capsys):
+    plain = configuration(capsys, "-c", "anitalker-tiny")
+    layered = configuration(capsys, "-c", "anitalker-tiny", "-c", str(layer))
+    assert layered != plain
+
+
+def test_the_paper_sizes_are_the_papers():
+    model = yaml.safe_load(recipes()["anitalker-stage1"].read_text())["model"]["init_args"]
+    assert model["loss_weights"] == {"l1": 1.0, "perceptual": 0.1, "adversarial": 1.0}
+    with torch.device("meta"):
+        motion = build(model["motion_encoder"])
+        renderer = build(model["renderer"], motion)
+    # the released network has 46.92 M; 3 + 1,539 + 13 of them never take part and are not ours
+    ours = sum(p.numel() for part in (motion, renderer) for p in part.parameters())
+    assert ours == pytest.approx(46_923_173, rel=1e-3)
+
+
+def test_the_tiny_recipe_runs(capsys):
+    small = ["--data.identities", "6", "--data.frames", "3", "--data.clips_per_identity", "1"]
+    assert main(["fit", "-c", "anitalker-tiny", *small, "--trainer.fast_dev_run", "2"]) == 0
+
+
+def test_a_recipe_is_found_in_the_checkout():
+    assert Path(recipes()["lia"]).is_relative_to(CONFIGS)
