@@ -50,7 +50,7 @@ def variants(size: int, frames: int) -> list[Variant]:
     for level in renderer.levels:  # flow as large as in a trained network, so that warping reads all over the picture
         level.to_flow.weight.data.mul_(10)
     plain = plain_lia.published_weights(encoder, renderer, size)
-    # Ours is channels-last throughout; of the plain formulas only the encoder can be, the renderer folds its batch away.
+    # Ours is channels-last; of the plain formulas only the encoder can be: their renderer folds the batch away.
     last = {n: t.contiguous(memory_format=torch.channels_last) if t.ndim == 4 else t for n, t in plain.items()}
     portrait, driving = torch.rand(1, 3, size, size) * 2 - 1, torch.rand(frames, 3, size, size) * 2 - 1
     with torch.inference_mode():
