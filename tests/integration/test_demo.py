@@ -32,7 +32,7 @@ def test_the_demo_writes_one_page_with_videos_curves_and_tables(tmp_path, monkey
     options = [part for name, value in QUICK.items() for part in (f"--{name}", str(value))]
     text = run_demo(tmp_path / "demo", [*options, "--data.val_pairs_per_clip", "2"]).read_text()
     assert len(re.findall("data:video/mp4", text)) == 4  # two unseen people: two self, two cross
-    assert "copy the portrait" in text
+    assert "copy the source" in text
     assert "shuffled" in text
     assert "<polyline" in text
     assert "class_path: talkingface.motion.LatentMotion" in text  # the settings used

@@ -16,15 +16,16 @@ from rich.table import Table
 
 from talkingface._version import __version__
 from talkingface.bench import page
-from talkingface.bench.reenactment import ROWS, Reenactment, cross_reenactment, score, self_reenactment
+from talkingface.bench.reenactment import Reenactment, cross_reenactment, score, self_reenactment
 from talkingface.core.files import write_text
 from talkingface.core.media import VideoWriter
 from talkingface.data.synthetic import contact_sheet, split_identities
 from talkingface.pipelines.animator import Animator, load
 from talkingface.pipelines.export import export_checkpoint
+from talkingface.tasks.quality import TITLES
+from talkingface.tasks.reconstruction import ROWS
 
 RECIPE = "anitalker-tiny"
-METRICS = {"psnr": "PSNR (dB) ↑", "ssim": "SSIM ↑"}
 CLIP_SEED = 7_000_001  # not among the seeds of the rendered sets
 FRAMES = 75  # three seconds a clip
 SHOWN = 3  # clips on the page, of each kind
@@ -88,9 +89,9 @@ def _unseen(settings: str) -> list[int]:
 
 
 def _print(console: Console, title: str, rows: dict[str, dict[str, float]]) -> None:
-    table = Table("", *METRICS.values(), title=f"{title}, unseen people")
+    table = Table("", *TITLES.values(), title=f"{title}, unseen people")
     for row, values in rows.items():
-        table.add_row(ROWS[row], *(f"{values[name]:.3f}" for name in METRICS))
+        table.add_row(ROWS[row], *(f"{values[name]:.3f}" for name in TITLES))
     console.print(table)
 
 
@@ -132,8 +133,8 @@ def _page(
     quality = "".join(
         page.paragraph(f"{title}: mean over {FRAMES} frames, then over clips; uint8 frames in memory, frame 0 included")
         + page.table(
-            list(METRICS.values()),
-            {ROWS[row]: [values[name] for name in METRICS] for row, values in rows.items()},
+            list(TITLES.values()),
+            {ROWS[row]: [values[name] for name in TITLES] for row, values in rows.items()},
             ours=ROWS["model"],
         )
         for title, rows in tables.items()

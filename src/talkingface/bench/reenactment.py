@@ -9,16 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from talkingface.data.synthetic import SyntheticClip, render_clip, render_frame
-from talkingface.metrics import PSNR, SSIM
 from talkingface.pipelines.animator import Animator
+from talkingface.tasks.reconstruction import METRICS, ROWS
 
 Frames = NDArray[np.uint8]
-ROWS = {
-    "copy": "copy the portrait",
-    "shuffled": "this model, driving frames shuffled",
-    "model": "this model",
-    "truth": "ground truth",
-}
 
 
 @dataclass(frozen=True)
@@ -78,7 +72,7 @@ def score(reenactments: list[Reenactment]) -> dict[str, dict[str, float]]:
     """
     table = {}
     for row in ROWS:
-        metrics = {"psnr": PSNR(), "ssim": SSIM()}
+        metrics = {name: metric() for name, metric in METRICS.items()}
         for one in reenactments:
             for metric in metrics.values():
                 metric.update(_stack(one.rows[row]), _stack(one.rows["truth"]))

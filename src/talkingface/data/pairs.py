@@ -76,9 +76,9 @@ class PairDataset(Dataset[dict[str, Any]]):
         return len(self.clips) * self.pairs_per_clip
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        first = index // self.pairs_per_clip
+        # neighbours come from different clips, so that a batch that is not shuffled still shows many people
         for step in range(len(self.clips)):
-            clip = self.clips[(first + step) % len(self.clips)]
+            clip = self.clips[(index + step) % len(self.clips)]
             chosen = self._choose(index, len(clip))
             try:
                 pixels = to_float(center_square(clip.read(chosen)))
@@ -104,7 +104,7 @@ class PairDataset(Dataset[dict[str, Any]]):
     def _choose(self, index: int, frames: int) -> tuple[int, int]:
         """Indices of the source and of the driving frame."""
         if self.fixed:
-            nth = index % self.pairs_per_clip + 1
+            nth = index // len(self.clips) + 1
             return 0, round(nth * (frames - 1) / self.pairs_per_clip)
         random = np.random.default_rng((self.seed, int(self._epoch), index))
         source = int(random.integers(frames))

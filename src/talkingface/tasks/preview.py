@@ -70,9 +70,7 @@ class PreviewStrip(L.Callback):
         due = batch_idx == 0 and not trainer.sanity_checking and (trainer.current_epoch + 1) % self.every == 0
         if not (due and trainer.is_global_zero and isinstance(module, Reconstruction)):
             return
-        # pairs of one clip follow each other: spread the rows over the batch
-        chosen = torch.linspace(0, len(batch["source"]) - 1, min(self.rows, len(batch["source"]))).long()
-        source, driving = batch["source"][chosen], batch["driving"][chosen]
+        source, driving = batch["source"][: self.rows], batch["driving"][: self.rows]
         with torch.no_grad():
             strip = preview_strip(source, driving, module(source, driving))
         folder = Path(trainer.log_dir or trainer.default_root_dir) / "previews"

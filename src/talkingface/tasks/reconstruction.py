@@ -22,7 +22,7 @@ from talkingface.tasks.optim import Adam, clip_by_group, frozen, joint_optimizer
 
 LOSSES = ("l1", "pyramid", "perceptual", "adversarial")
 CHECKPOINT_FORMAT = 1
-METRICS = {"psnr": PSNR, "ssim": SSIM}
+METRICS: dict[str, Callable[[], FrameMetric]] = {"psnr": PSNR, "ssim": SSIM}
 ROWS = {
     "copy": "copy the source",
     "shuffled": "this model, driving frames shuffled",
@@ -168,7 +168,7 @@ class Reconstruction(L.LightningModule):
         rows = {
             "copy": to_pixels(source),
             "model": to_pixels(self.renderer(appearance, motion).image.clamp(-1, 1)),
-            "shuffled": to_pixels(self.renderer(appearance, motion.roll(1, 0)).image.clamp(-1, 1)),
+            "shuffled": to_pixels(self.renderer(appearance, motion.roll(1, 0)).image.clamp(-1, 1)),  # another clip's
             "truth": target,
         }
         for row, picture in rows.items():
