@@ -16,7 +16,7 @@ from talkingface.tasks.reconstruction import Reconstruction
 
 
 def flow_picture(flow: Tensor) -> Tensor:
-    """Show where pixels come from: hue is the direction, brightness the length (a fifth of the frame is full).
+    """Show where pixels come from: hue is the direction, brightness the length (a tenth of the frame is full).
 
     Args:
         flow: absolute sampling grid ``(B, H, W, 2)`` in ``[-1, 1]``.
@@ -25,7 +25,7 @@ def flow_picture(flow: Tensor) -> Tensor:
         ``(B, 3, H, W)`` in ``[-1, 1]``; black where nothing moves.
     """
     offset = flow - base_grid(flow.shape[1], flow.shape[2], flow)
-    length = (offset.norm(dim=-1) / 0.4).clamp(max=1.0)  # the frame is 2 wide
+    length = (offset.norm(dim=-1) / 0.2).clamp(max=1.0)  # the frame is 2 wide
     angle = torch.atan2(offset[..., 1], offset[..., 0])
     thirds = angle.new_tensor([0.0, 2.0943951, 4.1887902])
     colour = 0.5 + 0.5 * torch.cos(angle.unsqueeze(-1) - thirds)
