@@ -24,9 +24,7 @@ def quality(tmp_path_factory):
             loss_weights={"l1": 1.0, "pyramid": 1.0},
             generator=Adam(5e-3, (0.5, 0.99)),
         )
-        data = SyntheticPairs(
-            size=64, identities=24, clips_per_identity=2, frames=50, batch_size=8, pairs_per_clip=20
-        )
+        data = SyntheticPairs(size=64, identities=24, clips_per_identity=2, frames=50, batch_size=8, pairs_per_clip=20)
         trainer = L.Trainer(
             max_epochs=8,
             check_val_every_n_epoch=8,

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from integration.tiny_run import run
 from talkingface.core.errors import ConfigError, TalkingFaceError
 from talkingface.losses import PerceptualLoss
 from talkingface.losses.perceptual import VGGFeatures
@@ -124,3 +125,11 @@ def test_a_gradient_that_is_not_a_number_stops_the_run(batch):
     optimizer.param_groups[0]["params"][3].grad.view(-1)[0] = float("nan")
     with pytest.raises(TalkingFaceError, match="generator's gradient is NaN"):
         model.on_before_optimizer_step(optimizer)
+
+
+def test_mixed_precision_trains_to_about_the_same_loss(tmp_path, tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("TALKINGFACE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    _, full = run(tmp_path / "full", 2, adversarial=True)
+    _, mixed = run(tmp_path / "mixed", 2, adversarial=True, precision="bf16-mixed")
+    assert mixed == pytest.approx(full, rel=0.05)
+    assert mixed != full
