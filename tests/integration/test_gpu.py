@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from integration.tiny_run import data, task
 
+from integration.tiny_run import data, task
 from talkingface.motion import LatentMotion
 from talkingface.renderers import LIARenderer
 
