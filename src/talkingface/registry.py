@@ -34,6 +34,10 @@ BUILTIN = {
     ("perceptual", "vgg19"): ("talkingface.losses:VGG19Perceptual", "multi-scale VGG19 feature distance"),
     ("perceptual", "vgg16"): ("talkingface.losses:VGG16Perceptual", "multi-scale VGG16 feature distance"),
     ("metric", "psnr"): ("talkingface.metrics:PSNR", "peak signal-to-noise ratio per frame, in dB"),
+    ("metric", "psnr-pooled"): (
+        "talkingface.metrics:PooledPSNR",
+        "PSNR of one error over all pixels, as torchmetrics has it",
+    ),
     ("metric", "ssim"): ("talkingface.metrics:SSIM", "structural similarity per frame, Wang's window"),
     ("data", "synthetic"): ("talkingface.data:SyntheticPairs", "procedural talking heads with ground truth"),
     ("data", "folder"): ("talkingface.data:FolderPairs", "a folder of video clips, split by identity"),
