@@ -28,7 +28,7 @@ def main() -> None:
     sys.stdout.write(f"{'command':28} median ms   min ms   torch\n")
     for name, arguments in COMMANDS.items():
         imported = subprocess.run([sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True)
-        torch = any(line.endswith("| torch") for line in imported.stderr.splitlines())
+        torch = any(line.rpartition("|")[2].strip() == "torch" for line in imported.stderr.splitlines())
         times = []
         for _ in range(repeat):
             start = time.perf_counter()
