@@ -10,6 +10,7 @@ from talkingface import registry
 from talkingface.cli.main import main
 from talkingface.cli.recipes import config_folders, recipes
 from talkingface.core.component import build
+from talkingface.core.media import read_picture
 
 CONFIGS = next(config_folders())
 LAYERS = [path.relative_to(CONFIGS.parent) for path in CONFIGS.rglob("*.yaml") if path.parent.name != "recipes"]
@@ -70,3 +71,12 @@ def test_the_tiny_recipe_runs(capsys):
 
 def test_a_recipe_is_found_in_the_checkout():
     assert Path(recipes()["lia"]).is_relative_to(CONFIGS)
+
+
+def test_predict_writes_every_picture_of_the_test_split(tmp_path):
+    small = ["--data.identities", "6", "--data.frames", "3", "--data.clips_per_identity", "1"]
+    few = ["--data.val_pairs_per_clip", "3", "--trainer.logger", "false", "--trainer.default_root_dir", "out"]
+    assert main(["predict", "-c", "anitalker-tiny", *small, *few]) == 0
+    pictures = sorted(tmp_path.rglob("*.png"))
+    assert [path.name for path in pictures] == ["00000.png", "00001.png", "00002.png"]
+    assert read_picture(pictures[0]).shape == (64, 64, 3)

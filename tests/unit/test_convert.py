@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from talkingface.cli.main import main
 from talkingface.convert import convert_checkpoint, parts_from_checkpoint
 from talkingface.convert import lia as names
 from talkingface.core.errors import ConfigError, WeightsError
@@ -183,3 +184,10 @@ def test_conversion_leaves_the_random_numbers_alone(lia):
     torch.manual_seed(5)
     parts_from_checkpoint("lia", lia)
     assert torch.rand(3).equal(expected)
+
+
+def test_the_command_converts_and_says_on_what_terms(lia, tmp_path, capsys):
+    torch.save({"gen": lia}, tmp_path / "vox.pt")
+    assert main(["convert", "lia", str(tmp_path / "vox.pt"), str(tmp_path / "model")]) == 0
+    assert "CC BY-NC" in "".join(capsys.readouterr())
+    assert render(load_model(tmp_path / "model")).equal(render(parts_from_checkpoint("lia", lia)))

@@ -80,6 +80,10 @@ class PairModule(L.LightningDataModule):
         """Fixed pairs of people kept for the last look."""
         return self._fixed("test")
 
+    def predict_dataloader(self) -> Loader:
+        """The pairs of the test."""
+        return self._fixed("test")
+
     def _fixed(self, split: Split) -> Loader:
         pairs = PairDataset(self._clips_or_error(split), self.size, self.val_pairs_per_clip, self.seed, fixed=True)
         return self._loader(pairs, shuffle=False)
@@ -99,7 +103,7 @@ class PairModule(L.LightningDataModule):
             )
         return DataLoader(
             pairs,
-            self.batch_size,
+            batch_size=self.batch_size,
             sampler=EpochSampler(pairs, world, rank, shuffle=shuffle, seed=self.seed, drop_last=shuffle),
             num_workers=self.workers,
             drop_last=shuffle,
