@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
 from torch import Tensor
 
 from talkingface.core.cache import cache_folder
@@ -115,7 +117,10 @@ def _render(wanted: RenderedSet, keys: list[tuple[int, int]], folder: Path, proc
     with atomic_folder(folder) as part, ProcessPoolExecutor(processes) as pool:
         frames = np.lib.format.open_memmap(part / "frames.npy", mode="w+", dtype=np.uint8, shape=shape)
         jobs = [pool.submit(_render_one, person, seed, wanted.frames, wanted.size) for person, seed in keys]
-        for index, job in enumerate(jobs):
+        console = Console(stderr=True)
+        title = f"rendering {wanted.split} people, once"
+        shown = track(jobs, title, console=console, transient=True, disable=not console.is_terminal)
+        for index, job in enumerate(shown):
             frames[index], labels = job.result()
             for name, track in labels.items():
                 tracks[name].append(track)
