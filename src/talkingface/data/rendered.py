@@ -105,7 +105,7 @@ def render_set(wanted: RenderedSet, processes: int = 1) -> list[RenderedClip]:
             f"{wanted.split}-id{person:04d}-{seed}",
             f"id{person:04d}",
             frames[index],
-            {name: track[index] for name, track in labels.items()},
+            {name: values[index] for name, values in labels.items()},
         )
         for index, (person, seed) in enumerate(keys)
     ]
@@ -122,11 +122,11 @@ def _render(wanted: RenderedSet, keys: list[tuple[int, int]], folder: Path, proc
         shown = track(jobs, title, console=console, transient=True, disable=not console.is_terminal)
         for index, job in enumerate(shown):
             frames[index], labels = job.result()
-            for name, track in labels.items():
-                tracks[name].append(track)
+            for name, values in labels.items():
+                tracks[name].append(values)
         frames.flush()
-        for name, values in tracks.items():
-            np.save(part / f"{name}.npy", np.stack(values), allow_pickle=False)
+        for name, clips in tracks.items():
+            np.save(part / f"{name}.npy", np.stack(clips), allow_pickle=False)
 
 
 def _render_one(
