@@ -46,7 +46,7 @@ def video(path: Path, caption: str) -> str:
     """A video inside the page, playing in a loop."""
     data = base64.b64encode(path.read_bytes()).decode()
     return (
-        f'<figure><video autoplay loop muted playsinline controls src="data:video/mp4;base64,{data}"></video>'
+        f'<figure><video autoplay loop muted playsinline src="data:video/mp4;base64,{data}"></video>'
         f"<figcaption>{html.escape(caption)}</figcaption></figure>"
     )
 

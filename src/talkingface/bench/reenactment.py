@@ -33,7 +33,7 @@ class Reenactment:
 
 
 def self_reenactment(animator: Animator, people: list[int], seed: int, frames: int) -> Iterator[Reenactment]:
-    """Frame 0 of a clip, moved after the clip itself.
+    """Frame 0 of a clip, moved after the frames behind it; the portrait's own frame is not scored.
 
     Args:
         animator: the model.
@@ -43,7 +43,7 @@ def self_reenactment(animator: Animator, people: list[int], seed: int, frames: i
     """
     for person in people:
         clip = render_clip(person, seed, frames, animator.renderer.size, audio=False)
-        yield _reenact(animator, f"person {person}", clip.frames[0], clip.frames, clip.frames)
+        yield _reenact(animator, f"person {person}", clip.frames[0], clip.frames[1:], clip.frames[1:])
 
 
 def cross_reenactment(animator: Animator, people: list[int], seed: int, frames: int) -> Iterator[Reenactment]:

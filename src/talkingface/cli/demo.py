@@ -14,6 +14,7 @@ def run(verb: str, arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
 
     from talkingface.bench.demo import run_demo
+    from talkingface.cli.recipes import find_config
 
-    run_demo(options.out)
+    run_demo(options.out, find_config("anitalker-tiny"))
     return 0
