@@ -16,7 +16,7 @@ OPTIONS = {
     "data.clips_per_identity": 1,
     "data.frames": 4,
     "data.batch_size": 4,
-    "data.pairs_per_clip": 48,
+    "data.pairs_per_clip": 96,
     "trainer.logger": "false",
     "trainer.callbacks": "lightning.pytorch.callbacks.EMAWeightAveraging",
     "trainer.callbacks.decay": 0.9,

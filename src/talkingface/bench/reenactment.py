@@ -41,9 +41,9 @@ def self_reenactment(animator: Animator, people: list[int], seed: int, frames: i
         seed: of the clips.
         frames: length of a clip, at 25 fps.
     """
-    for person in people:
-        clip = render_clip(person, seed, frames, animator.renderer.size, audio=False)
-        yield _reenact(animator, f"person {person}", clip.frames[0], clip.frames[1:], clip.frames[1:])
+    clips = [render_clip(person, seed, frames, animator.renderer.size, audio=False).frames for person in people]
+    for person, clip, other in zip(people, clips, [*clips[1:], clips[0]], strict=True):
+        yield _reenact(animator, f"person {person}", clip[0], clip[1:], other[1:], truth=clip[1:])
 
 
 def cross_reenactment(animator: Animator, people: list[int], seed: int, frames: int) -> Iterator[Reenactment]:
@@ -56,12 +56,12 @@ def cross_reenactment(animator: Animator, people: list[int], seed: int, frames: 
         frames: length of a clip, at 25 fps.
     """
     size = animator.renderer.size
-    clips = {person: render_clip(person, seed, frames, size, audio=False) for person in people}
-    for person, driver in zip(people, [*people[1:], people[0]], strict=True):
-        truth = _drawn_as(person, clips[driver], size)
-        yield _reenact(
-            animator, f"person {person} after {driver}", clips[person].frames[0], clips[driver].frames, truth
-        )
+    clips = [render_clip(person, seed, frames, size, audio=False) for person in people]
+    for index, person in enumerate(people):
+        own, driver, other = (clips[(index + step) % len(people)] for step in (0, 1, 2))
+        truth = _drawn_as(person, driver, size)
+        name = f"person {person} after {driver.identity}"
+        yield _reenact(animator, name, own.frames[0], driver.frames, other.frames, truth)
 
 
 def score(reenactments: list[Reenactment]) -> dict[str, dict[str, float]]:
@@ -80,18 +80,19 @@ def score(reenactments: list[Reenactment]) -> dict[str, dict[str, float]]:
     return table
 
 
-def _reenact(animator: Animator, name: str, portrait: Frames, driving: Frames, truth: Frames) -> Reenactment:
+def _reenact(
+    animator: Animator, name: str, portrait: Frames, driving: Frames, other: Frames, truth: Frames
+) -> Reenactment:
+    """The model driven by the right clip, and, as its negative control, by another person's in shuffled order."""
     source = animator.appearance(portrait)
-    motion = torch.cat([animator.motion(part) for part in _batches(driving)])
-    order = torch.from_numpy(np.random.default_rng(0).permutation(len(motion))).to(motion.device)
 
-    def draw(track: Tensor) -> Frames:
-        return np.concatenate([animator.render(source, part) for part in track.split(16)])
+    def drawn_after(frames: Frames) -> Frames:
+        return np.concatenate([animator.render(source, animator.motion(part)) for part in _batches(frames)])
 
     rows = {
         "copy": np.broadcast_to(portrait, truth.shape),
-        "shuffled": draw(motion[order]),
-        "model": draw(motion),
+        "shuffled": drawn_after(other[np.random.default_rng(0).permutation(len(other))]),
+        "model": drawn_after(driving),
         "truth": truth,
     }
     return Reenactment(name, portrait, driving, rows)

@@ -23,7 +23,11 @@ class HierarchicalAggregation(nn.Module):
         self.lifts = nn.ModuleList(
             nn.Identity() if width == code_dim else EqualLinear(width, code_dim) for width in channels
         )
-        self.weights = nn.Parameter(torch.randn(len(channels)))
+        self.weights = nn.Parameter(torch.zeros(len(channels)))
+        # The last stage starts with about half of the weight (published: at random). It alone is not pooled and knows
+        # where things are; drowned in pooled stages, a small model finds motion hundreds of steps later or not at all.
+        with torch.no_grad():
+            self.weights[-1] = 2.0
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Maps ``(B, C_i, h_i, w_i)`` → code ``(B, code_dim)``."""

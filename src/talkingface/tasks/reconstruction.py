@@ -25,7 +25,7 @@ CHECKPOINT_FORMAT = 1
 METRICS: dict[str, Callable[[], FrameMetric]] = {"psnr": PSNR, "ssim": SSIM}
 ROWS = {
     "copy": "copy the source",
-    "shuffled": "this model, driving frames shuffled",
+    "shuffled": "this model, driving frames shuffled over clips",
     "model": "this model",
     "truth": "ground truth",
 }
