@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
-from rich.table import Table
 
 import talkingface
 from talkingface._version import __version__
@@ -28,7 +27,7 @@ from talkingface.core.media import VideoWriter
 from talkingface.data.synthetic import contact_sheet, split_identities
 from talkingface.pipelines.animator import Animator, load
 from talkingface.pipelines.export import export_checkpoint
-from talkingface.tasks.quality import TITLES
+from talkingface.tasks.quality import TITLES, quality_table
 from talkingface.tasks.reconstruction import ROWS
 
 CLIP_SEED = 7_000_001  # not among the seeds of the rendered sets
@@ -72,7 +71,7 @@ def run_demo(out: Path, recipe: Path, options: list[str] | None = None) -> Path:
         others = list(cross_reenactment(animator, people, CLIP_SEED, FRAMES))
         tables = {"self-reenactment": score(own), "cross-reenactment": score(others)}
     for title, rows in tables.items():
-        _print(console, title, rows)
+        console.print(quality_table(f"{title}, unseen people", rows))
     with stage("animate"):
         videos = _videos(out, own, others)
         contact_sheet(out / "people.png", identities=4)
@@ -117,13 +116,6 @@ def _unseen(settings: str) -> list[int]:
 
     data = yaml.safe_load(settings)["data"]["init_args"]
     return split_identities(data["identities"], data["seed"])["test"]
-
-
-def _print(console: Console, title: str, rows: dict[str, dict[str, float]]) -> None:
-    table = Table("", *TITLES.values(), title=f"{title}, unseen people")
-    for row, values in rows.items():
-        table.add_row(ROWS[row], *(f"{values[name]:.3f}" for name in TITLES))
-    console.print(table)
 
 
 def _videos(out: Path, own: list[Reenactment], others: list[Reenactment]) -> list[tuple[Path, str]]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from talkingface.convert import lia
 from talkingface.convert.checkpoint import Checkpoint, read_checkpoint, sort_tensors
 from talkingface.core.component import Component
-from talkingface.core.errors import ConfigError, WeightsError, did_you_mean
+from talkingface.core.errors import ConfigError, WeightsError, did_you_mean, first_of
 from talkingface.hub import save_model
 from talkingface.motion import LatentMotion
 from talkingface.renderers import LIADiscriminator, LIARenderer
@@ -158,27 +158,22 @@ def _load(part: nn.Module, names: lia.Names, tensors: dict[str, Tensor], origin:
     state = part.state_dict()
     missing = [theirs for theirs in names if theirs not in tensors]
     if missing:
-        raise WeightsError(f"{origin} does not fit: missing {_list(missing)}.")
+        raise WeightsError(f"{origin} does not fit: missing {first_of(missing)}.")
     differing = [
         f"{theirs} is {tuple(tensors[theirs].shape)}, wanted {tuple(state[ours].shape)}"
         for theirs, ours in names.items()
         if _significant(tensors[theirs]) != _significant(state[ours])
     ]
     if differing:
-        raise WeightsError(f"{origin} does not fit: {_list(differing)}.")
+        raise WeightsError(f"{origin} does not fit: {first_of(differing)}.")
     part.load_state_dict({ours: tensors[theirs].float().view_as(state[ours]) for theirs, ours in names.items()})
     return {name: tensor for name, tensor in tensors.items() if name not in names}
 
 
 def _refuse(unknown: dict[str, Tensor], origin: str) -> None:
     if unknown:
-        raise WeightsError(f"{origin} does not fit: unknown tensors {_list(list(unknown))}.")
+        raise WeightsError(f"{origin} does not fit: unknown tensors {first_of(list(unknown))}.")
 
 
 def _significant(tensor: Tensor) -> list[int]:
     return [length for length in tensor.shape if length != 1]
-
-
-def _list(items: list[str]) -> str:
-    more = f", … ({len(items)} in all)" if len(items) > 6 else ""
-    return ", ".join(items[:6]) + more

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from talkingface.core.errors import ConfigError, WeightsError
+from talkingface.core.errors import ConfigError, WeightsError, first_of
 from talkingface.core.files import atomic_file, write_text
+from talkingface.core.tensors import read_tensors
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
@@ -90,16 +90,7 @@ class Component(nn.Module):
         Raises:
             WeightsError: missing or damaged file; tensors missing, unknown or of another shape, each named.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise WeightsError(f"{path} does not exist; the weights of {type(self).__name__} should be there.")
-        try:
-            tensors = load_file(path)
-        except SafetensorError as error:
-            raise WeightsError(
-                f"{path} is not a readable safetensors file ({error}). Copy or convert it again."
-            ) from error
-        load_exactly(self, tensors, str(path))
+        load_exactly(self, read_tensors(path), str(path))
 
 
 def load_exactly(module: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:
@@ -124,8 +115,7 @@ def load_exactly(module: nn.Module, tensors: dict[str, Tensor], origin: str) -> 
     complaints = []
     for title, names in (("missing", missing), ("unknown", unknown), ("of another shape", shapes)):
         if names:
-            more = f", … ({len(names)} in all)" if len(names) > 6 else ""
-            complaints.append(f"{title}: {', '.join(names[:6])}{more}")
+            complaints.append(f"{title}: {first_of(names)}")
     if complaints:
         raise WeightsError(f"{origin} does not fit {type(module).__name__}. Tensors {'; '.join(complaints)}.")
     module.load_state_dict(tensors)

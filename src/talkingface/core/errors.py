@@ -5,7 +5,7 @@ and shows its traceback.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class TalkingFaceError(Exception):
@@ -50,3 +50,17 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         return difflib.SequenceMatcher(None, name.lower(), candidate.lower()).ratio()
 
     return ", ".join(sorted(sorted(known), key=similarity, reverse=True))
+
+
+def first_of(names: Sequence[str], limit: int = 6) -> str:
+    """List the first names for an error message, and say how many there are when that is not all.
+
+    Args:
+        names: what to list.
+        limit: how many are written out.
+
+    >>> first_of(["a", "b", "c"], limit=2)
+    'a, b, … (3 in all)'
+    """
+    more = f", … ({len(names)} in all)" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

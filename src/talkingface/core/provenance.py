@@ -4,6 +4,8 @@ import functools
 import subprocess
 from pathlib import Path
 
+CHECKPOINT_FORMAT = 1  # of what tasks write under ``checkpoint["talkingface"]`` and ``export`` reads
+
 
 @functools.cache
 def git_commit() -> str | None:

@@ -9,10 +9,9 @@ from torch import Tensor
 
 from talkingface.core.component import load_exactly
 from talkingface.core.errors import WeightsError
+from talkingface.core.provenance import CHECKPOINT_FORMAT
 from talkingface.core.tensors import read_tensors
 from talkingface.hub import build_parts, save_model
-
-CHECKPOINT_FORMAT = 1
 
 
 def export_checkpoint(checkpoint: str | Path, folder: str | Path) -> None:

@@ -34,6 +34,19 @@ def quality_rows(values: Mapping[str, Tensor | float], stage: str) -> dict[str, 
     return rows
 
 
+def quality_table(title: str, rows: Mapping[str, Mapping[str, float]]) -> Table:
+    """The rows for a terminal.
+
+    Args:
+        title: above the table.
+        rows: row (a key of ``ROWS``) → metric → value.
+    """
+    table = Table("", *TITLES.values(), title=title)
+    for row, metrics in rows.items():
+        table.add_row(ROWS[row], *(f"{metrics[name]:.3f}" for name in TITLES))
+    return table
+
+
 class QualityTable(L.Callback):
     """Print the table when training or testing ends, and write it as JSON into the log folder."""
 
@@ -50,10 +63,7 @@ class QualityTable(L.Callback):
         if not rows or not trainer.is_global_zero:
             return
         title = f"{'unseen' if stage == 'test' else 'validation'} people, self-reenactment, frames in memory"
-        table = Table("", *TITLES.values(), title=title)
-        for row, metrics in rows.items():
-            table.add_row(ROWS[row], *(f"{metrics[name]:.3f}" for name in TITLES))
-        Console().print(table)
+        Console().print(quality_table(title, rows))
         content = {"stage": stage, "epoch": trainer.current_epoch, "step": trainer.global_step, "rows": rows}
         folder = Path(trainer.log_dir or trainer.default_root_dir)
         write_text(folder / f"quality_{stage}.json", json.dumps(content, indent=2) + "\n")

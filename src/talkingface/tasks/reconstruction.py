@@ -14,14 +14,13 @@ from talkingface._version import __version__
 from talkingface.core.component import public_path
 from talkingface.core.errors import ConfigError, TalkingFaceError, did_you_mean
 from talkingface.core.interfaces import Discriminator, MotionEncoder, Renderer
-from talkingface.core.provenance import git_commit
+from talkingface.core.provenance import CHECKPOINT_FORMAT, git_commit
 from talkingface.core.records import PairBatch, RenderOutput
 from talkingface.losses import PerceptualLoss, discriminator_loss, generator_loss, pyramid_loss
 from talkingface.metrics import PSNR, SSIM, FrameMetric, to_pixels
 from talkingface.tasks.optim import Adam, clip_by_group, frozen, joint_optimizer
 
 LOSSES = ("l1", "pyramid", "perceptual", "adversarial")
-CHECKPOINT_FORMAT = 1
 METRICS: dict[str, Callable[[], FrameMetric]] = {"psnr": PSNR, "ssim": SSIM}
 ROWS = {
     "copy": "copy the source",

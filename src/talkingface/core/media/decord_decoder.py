@@ -2,7 +2,7 @@
 
 There it gives each frame that is asked for, with the pixels of PyAV, not one grey level apart
 (``tests/unit/test_media_decord.py``). It is not the cheaper of the two (``benchmarks/loader.py``): two frames at random
-of a 256 px H.264 clip take 11 ms of processor time with it and 9 ms with PyAV, opening included 31 and 22 ms, and an
+of a 256 px H.264 clip take 8 ms of processor time with it and 6 ms with PyAV, opening included 25 and 18 ms, and an
 open reader holds 33 MB instead of 2, at 1080p 270 instead of 30.
 
 Elsewhere it goes wrong without a word: it confuses the frames of open groups of pictures, of AVI and of edit lists, and
