@@ -20,6 +20,7 @@ KINDS = {
     "discriminator": "picture → how real it looks",
     "perceptual": "network whose features compare pictures",
     "metric": "how good a clip is",
+    "extractor": "what a network sees in each frame, shared by metrics",
     "data": "training and test clips",
     "task": "what is trained, and how",
 }

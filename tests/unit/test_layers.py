@@ -16,7 +16,8 @@ ALLOWED = {
     "convert": GROUND | {"convert", "motion", "renderers"},
     "pipelines": GROUND | {"pipelines", "motion", "renderers"},
     "tasks": GROUND | ROOMS | {"tasks"},
-    "bench": GROUND | ROOMS | {"bench", "tasks", "pipelines"},
+    "evaluation": GROUND | {"evaluation", "metrics", "data"},
+    "bench": GROUND | ROOMS | {"bench", "evaluation", "tasks", "pipelines"},
 }
 
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from talkingface.core.errors import ConfigError, ShapeError
+from talkingface.core.errors import ShapeError, UnscorableError
 from talkingface.core.records import ClipPrediction
-from talkingface.metrics import PSNR, SSIM, ClipMetric, PooledPSNR, psnr, ssim, to_pixels
+from talkingface.metrics import PSNR, SSIM, ClipMetric, PooledPSNR, ScoredClip, psnr, ssim, to_pixels
 
 METRICS = [PSNR, PooledPSNR, SSIM]
 
@@ -147,7 +147,7 @@ def test_reset_forgets(metric: type[ClipMetric]) -> None:
 @pytest.mark.parametrize("metric", METRICS)
 def test_every_metric_says_what_it_is(metric: type[ClipMetric]) -> None:
     assert metric.higher_is_better is True
-    assert metric.needs == ("target",)
+    assert metric.needs == ("video", "target")
     assert metric.range[0] < metric.range[1]
     assert metric.citation
     assert "/" in metric.convention
@@ -161,13 +161,15 @@ def test_conventions_are_told_apart() -> None:
 def test_a_clip_prediction_can_be_scored(metric: type[ClipMetric]) -> None:
     target = random_clip(10)
     fed = metric()
-    fed.update_clip(ClipPrediction("clip", video=noisy(target, 9), target=target))
+    score = fed.update_clip(ScoredClip.of(ClipPrediction("clip", video=noisy(target, 9), target=target)))
+    assert (score.lost, score.total) == (0, len(target))
+    assert score.value == pytest.approx(float(fed.compute()))
     assert fed.compute() == metric()(noisy(target, 9), target)
 
 
 def test_a_clip_without_target_is_named() -> None:
-    with pytest.raises(ConfigError, match="PSNR needs target, which clip 'anna_3' does not have"):
-        PSNR().update_clip(ClipPrediction("anna_3", video=random_clip(0)))
+    with pytest.raises(UnscorableError, match="has no target"):
+        PSNR().update_clip(ScoredClip.of(ClipPrediction("anna_3", video=random_clip(0))))
 
 
 @pytest.mark.parametrize("function", [psnr, ssim])

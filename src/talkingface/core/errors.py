@@ -32,6 +32,10 @@ class DeviceError(TalkingFaceError, RuntimeError):
     """A device was asked for that this machine does not have."""
 
 
+class UnscorableError(TalkingFaceError):
+    """A clip lacks what a metric needs; the message is the reason, without the clip's name."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """List the known names for an error message, the nearest first.
 

@@ -1,11 +1,29 @@
 """What every metric of the zoo says about itself, so that a number never travels without its convention."""
 
-from typing import ClassVar
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
+import torch
+from torch import Tensor
 from torchmetrics import Metric
 
-from talkingface.core.errors import ConfigError
-from talkingface.core.records import ClipPrediction
+from talkingface.metrics.track import ScoredClip, check_needs
+
+
+@dataclass(frozen=True)
+class ClipScore:
+    """What a metric says of one clip.
+
+    Args:
+        value: NaN where nothing of the clip could be scored.
+        lost: frames (or windows) of the prediction in which nothing was found.
+        total: frames (or windows) that were to be scored, the lost ones included.
+    """
+
+    value: float
+    lost: int
+    total: int
 
 
 class ClipMetric(Metric):
@@ -16,34 +34,102 @@ class ClipMetric(Metric):
 
     Attributes:
         unit: ``"dB"``, ``"px"``, ``"°"`` …; empty for a pure number.
-        higher_is_better: direction.
+        higher_is_better: direction; ``None`` where the best value is that of the real clip.
         range: least and greatest possible value.
-        needs: fields of :class:`ClipPrediction` that ``update`` takes after the video, in its order.
+        needs: what ``update`` takes, in its order: ``"video"``, ``"target"``, ``"source"``, ``"audio"``, ``"path"``,
+            ``"fps"``, or a feature of one of them, such as ``"target.landmarks"`` (see :class:`ScoredClip`).
+        networks: names in the weights manifest of what the metric itself loads, beside the extractors of its needs;
+            such a metric takes ``device`` and ``weights`` as an :class:`Extractor` does.
         convention: what exactly is computed; two values compare only where this text is the same.
         citation: where the metric was defined.
     """
 
     full_state_update = False
-    higher_is_better: bool
+    higher_is_better: bool | None
 
     unit: ClassVar[str]
     range: ClassVar[tuple[float, float]]
     needs: ClassVar[tuple[str, ...]]
+    networks: ClassVar[tuple[str, ...]] = ()
     convention: ClassVar[str]
     citation: ClassVar[str]
 
-    def update_clip(self, clip: ClipPrediction) -> None:
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        check_needs(getattr(cls, "needs", ()))
+
+    @abstractmethod
+    def update_clip(self, clip: ScoredClip) -> ClipScore | None:
         """Add one clip as evaluators hold it.
 
         Args:
-            clip: with every field that the metric needs.
+            clip: with everything that the metric needs.
+
+        Returns:
+            The clip's own score; ``None`` for a metric that only a set of clips has, such as FID.
 
         Raises:
-            ConfigError: naming the fields that are absent.
+            UnscorableError: when the clip lacks something, or is too short; nothing has been added then.
         """
-        missing = [name for name in self.needs if getattr(clip, name) is None]
-        if missing:
-            raise ConfigError(
-                f"{type(self).__name__} needs {', '.join(missing)}, which clip '{clip.clip_id}' does not have."
-            )
-        self.update(clip.video, *(getattr(clip, name) for name in self.needs))
+
+
+class MeanMetric(ClipMetric):
+    """Mean over what is scored in a clip, then over clips, so that a long clip weighs no more than a short one.
+
+    Subclasses define :meth:`values`; :meth:`update` takes the same arguments. Sums and counts are the only states: any
+    split of the clips over processes and batches gives the same value, and memory does not grow.
+
+    Attributes:
+        penalty: what a frame counts in which nothing was found of the prediction (NaN in :meth:`values`); with ``None``
+            such frames are listed as lost and not in the mean.
+    """
+
+    total: Tensor
+    clips: Tensor
+    lost: Tensor
+    penalty: ClassVar[float | None] = None
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("clips", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("lost", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+
+    @abstractmethod
+    def values(self, *needs: Any) -> Tensor:
+        """What the clip's mean is taken over.
+
+        Args:
+            needs: of one clip, in the order of :attr:`needs`.
+
+        Returns:
+            ``(N,)``, one value a frame or window, or one for the clip; NaN where nothing was found of the
+            prediction. Frames whose *target* cannot be scored are left out.
+
+        Raises:
+            UnscorableError: when the clip cannot be scored at all.
+        """
+
+    def update(self, *needs: Any) -> None:
+        """Add one clip; arguments as :meth:`values`."""
+        self._add(self.values(*needs))
+
+    def update_clip(self, clip: ScoredClip) -> ClipScore:
+        """Add one clip; see :meth:`ClipMetric.update_clip`."""
+        return self._add(self.values(*(clip[need] for need in self.needs)))
+
+    def compute(self) -> Tensor:
+        """Mean over clips, a float64 scalar; NaN when there were none."""
+        return self.total / self.clips
+
+    def _add(self, values: Tensor) -> ClipScore:
+        values = values.detach().double().cpu()
+        lost = int(values.isnan().sum())
+        if self.penalty is not None:
+            values = values.nan_to_num(nan=self.penalty)
+        value = float(values.nanmean())  # NaN of nothing
+        if value == value:
+            self.total += value
+            self.clips += 1
+        self.lost += lost
+        return ClipScore(value, lost, len(values))

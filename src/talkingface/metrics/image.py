@@ -8,28 +8,18 @@ from torch import Tensor
 
 from talkingface.core.checks import check_shape
 from talkingface.core.errors import ShapeError
-from talkingface.metrics import functional
-from talkingface.metrics.base import ClipMetric
+from talkingface.metrics.base import ClipMetric, ClipScore, MeanMetric
+from talkingface.metrics.functional import pixels
+from talkingface.metrics.track import ScoredClip
 
 
-class FrameMetric(ClipMetric):
-    """Mean over the frames of a clip, then over clips, so that a long clip weighs no more than a short one.
+class FrameMetric(MeanMetric):
+    """Mean over the frames of a clip beside its target, then over clips."""
 
-    Sums and counts are the only states: any split of the clips over processes and batches gives the same value, and
-    memory does not grow.
-    """
-
-    total: Tensor
-    clips: Tensor
-    needs = ("target",)
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("clips", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+    needs = ("video", "target")
 
     @abstractmethod
-    def frame_values(self, prediction: Tensor, target: Tensor) -> Tensor:
+    def values(self, prediction: Tensor, target: Tensor) -> Tensor:
         """uint8 ``(T, 3, H, W)`` twice → float64 ``(T,)``."""
 
     def update(self, prediction: Tensor, target: Tensor) -> None:
@@ -43,13 +33,8 @@ class FrameMetric(ClipMetric):
         Raises:
             ShapeError: wrong type or shape; nothing has been added then.
         """
-        values = [self.frame_values(*pair).mean() for pair in _clips(prediction, target)]
-        self.total += torch.stack(values).sum()
-        self.clips += len(values)
-
-    def compute(self) -> Tensor:
-        """Mean over clips, a float64 scalar; NaN when there were none."""
-        return self.total / self.clips
+        for values in [self.values(*pair) for pair in _clips(prediction, target)]:
+            self._add(values)
 
 
 class PSNR(FrameMetric):
@@ -68,7 +53,7 @@ class PSNR(FrameMetric):
     identical: Tensor
     unit = "dB"
     higher_is_better = True
-    range = (0.0, functional.PSNR_CAP)
+    range = (0.0, pixels.PSNR_CAP)
     convention = "psnr/frame-mean: RGB uint8, 10·log10(255²/MSE) per frame, capped at 100 dB, frame → clip → data set"
     citation = "Wang et al. 2004, section II"
 
@@ -76,14 +61,13 @@ class PSNR(FrameMetric):
         super().__init__(**kwargs)
         self.add_state("identical", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
-    def frame_values(self, prediction: Tensor, target: Tensor) -> Tensor:
+    def values(self, prediction: Tensor, target: Tensor) -> Tensor:
         """uint8 ``(T, 3, H, W)`` twice → dB ``(T,)``."""
-        return functional.psnr(prediction, target)
+        return pixels.psnr(prediction, target)
 
-    def update(self, prediction: Tensor, target: Tensor) -> None:
-        """Add clips; see :meth:`FrameMetric.update`."""
-        super().update(prediction, target)
-        self.identical += (prediction == target).flatten(-3).all(-1).sum()
+    def _add(self, values: Tensor) -> ClipScore:
+        self.identical += (values >= pixels.PSNR_CAP).sum()
+        return super()._add(values)
 
 
 class PooledPSNR(ClipMetric):
@@ -94,28 +78,35 @@ class PooledPSNR(ClipMetric):
     """
 
     error: Tensor
-    pixels: Tensor
+    samples: Tensor
     unit = "dB"
     higher_is_better = True
-    range = (0.0, functional.PSNR_CAP)
-    needs = ("target",)
+    range = (0.0, pixels.PSNR_CAP)
+    needs = ("video", "target")
     convention = "psnr/pooled: RGB uint8, 10·log10(255²/MSE) with one MSE over all pixels, capped at 100 dB"
     citation = PSNR.citation
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.add_state("error", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("pixels", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("samples", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, prediction: Tensor, target: Tensor) -> None:
         """Add clips; see :meth:`FrameMetric.update`."""
-        errors = [functional.squared_error(*pair).sum() for pair in _clips(prediction, target)]
+        errors = [pixels.squared_error(*pair).sum() for pair in _clips(prediction, target)]
         self.error += torch.stack(errors).sum()
-        self.pixels += target.numel()
+        self.samples += target.numel()
+
+    def update_clip(self, clip: ScoredClip) -> ClipScore:
+        """Add one clip; its own score pools over its frames."""
+        video, target = clip["video"], clip["target"]
+        self.update(video, target)
+        mean = pixels.squared_error(video, target).sum() / target.numel()
+        return ClipScore(float(pixels.decibels(mean)), 0, len(video))
 
     def compute(self) -> Tensor:
         """dB, a float64 scalar; NaN when there were no clips."""
-        return functional.decibels(self.error / self.pixels)
+        return pixels.decibels(self.error / self.samples)
 
 
 class SSIM(FrameMetric):
@@ -137,9 +128,9 @@ class SSIM(FrameMetric):
     )
     citation = "Wang et al. 2004, equation 13"
 
-    def frame_values(self, prediction: Tensor, target: Tensor) -> Tensor:
+    def values(self, prediction: Tensor, target: Tensor) -> Tensor:
         """uint8 ``(T, 3, H, W)`` twice → ``(T,)``."""
-        return functional.ssim(prediction, target)
+        return pixels.ssim(prediction, target)
 
 
 def _clips(prediction: Tensor, target: Tensor) -> list[tuple[Tensor, Tensor]]:
