@@ -1,4 +1,4 @@
-"""Weights of the metrics' networks for the parity tests: drawn from the hash of each tensor's name (SPEC, section 4.0)."""
+"""Weights of metrics' networks for the parity tests, drawn from the hash of each name (SPEC, section 4.0)."""
 
 from math import prod
 from typing import Protocol
