@@ -149,7 +149,7 @@ def to_markdown(grid: Grid) -> str:
         cells = []
         for entry in line.entries:
             value = f"**{_markdown(entry.value)}**" if entry.bold else _markdown(entry.value)
-            cells.append(value + _markdown(_behind(entry)) + (f" {_markdown(entry.spread)}" if entry.spread else ""))
+            cells.append(value + MARKDOWN.sub(r"\\\1", _behind(entry) + (f" {entry.spread}" if entry.spread else "")))
         lines.append(f"| {' | '.join([_markdown(line.name), *cells])} |")
     below = [f"* {_markdown(text)}" for text in grid.below()]
     return "\n".join([*lines, *([""] if below else []), *below]) + "\n"
