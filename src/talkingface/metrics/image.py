@@ -1,4 +1,5 @@
-"""Metrics of frames beside their target: PSNR and SSIM, averaged over the frames of a clip, then over clips."""
+"""Metrics of frames beside their target: PSNR, SSIM and their variants, averaged over the frames of a clip, then over
+clips."""
 
 from abc import abstractmethod
 from typing import Any
@@ -9,7 +10,7 @@ from torch import Tensor
 from talkingface.core.checks import check_shape
 from talkingface.core.errors import ShapeError
 from talkingface.metrics.base import ClipMetric, ClipScore, MeanMetric
-from talkingface.metrics.functional import pixels
+from talkingface.metrics.functional import pixels, similarity
 from talkingface.metrics.track import ScoredClip
 
 
@@ -37,11 +38,30 @@ class FrameMetric(MeanMetric):
             self._add(values)
 
 
-class PSNR(FrameMetric):
-    """Peak signal-to-noise ratio; see :func:`talkingface.metrics.functional.psnr`.
+class Decibels(MeanMetric):
+    """Mean of a signal-to-noise ratio that is capped where nothing differs.
 
     Attributes:
         identical: frames that equal their target and were counted as 100 dB instead of infinity.
+    """
+
+    identical: Tensor
+    unit = "dB"
+    higher_is_better = True
+    range = (0.0, pixels.PSNR_CAP)
+    citation = "Wang et al. 2004, section II"
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.add_state("identical", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+
+    def _add(self, values: Tensor) -> ClipScore:
+        self.identical += (values >= pixels.PSNR_CAP).sum()
+        return super()._add(values)
+
+
+class PSNR(Decibels, FrameMetric):
+    """Peak signal-to-noise ratio; see :func:`talkingface.metrics.functional.psnr`.
 
     >>> black = torch.zeros(2, 3, 16, 16, dtype=torch.uint8)
     >>> metric = PSNR()
@@ -50,24 +70,24 @@ class PSNR(FrameMetric):
     28.1308
     """
 
-    identical: Tensor
-    unit = "dB"
-    higher_is_better = True
-    range = (0.0, pixels.PSNR_CAP)
     convention = "psnr/frame-mean: RGB uint8, 10·log10(255²/MSE) per frame, capped at 100 dB, frame → clip → data set"
-    citation = "Wang et al. 2004, section II"
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.add_state("identical", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def values(self, prediction: Tensor, target: Tensor) -> Tensor:
         """uint8 ``(T, 3, H, W)`` twice → dB ``(T,)``."""
         return pixels.psnr(prediction, target)
 
-    def _add(self, values: Tensor) -> ClipScore:
-        self.identical += (values >= pixels.PSNR_CAP).sum()
-        return super()._add(values)
+
+class LumaPSNR(Decibels, FrameMetric):
+    """PSNR of the luma alone, as video codecs are compared; up to 5 dB above that of RGB."""
+
+    convention = (
+        "psnr/luma: Y of BT.601 full range from RGB uint8, unrounded, 10·log10(255²/MSE) per frame, capped at 100 dB, "
+        "frame → clip → data set"
+    )
+
+    def values(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """uint8 ``(T, 3, H, W)`` twice → dB ``(T,)``."""
+        return pixels.psnr_luma(prediction, target)
 
 
 class PooledPSNR(ClipMetric):
@@ -84,7 +104,7 @@ class PooledPSNR(ClipMetric):
     range = (0.0, pixels.PSNR_CAP)
     needs = ("video", "target")
     convention = "psnr/pooled: RGB uint8, 10·log10(255²/MSE) with one MSE over all pixels, capped at 100 dB"
-    citation = PSNR.citation
+    citation = Decibels.citation
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -130,7 +150,48 @@ class SSIM(FrameMetric):
 
     def values(self, prediction: Tensor, target: Tensor) -> Tensor:
         """uint8 ``(T, 3, H, W)`` twice → ``(T,)``."""
-        return pixels.ssim(prediction, target)
+        return similarity.ssim(prediction, target)
+
+
+class UniformSSIM(SSIM):
+    """SSIM in the default convention of scikit-image; 0.01 to 0.07 off the Gaussian one, in either direction."""
+
+    convention = (
+        "ssim/uniform7: RGB uint8, uniform window 7×7, K 0.01/0.03, sample covariance, valid windows, channel mean, "
+        "frame → clip → data set"
+    )
+
+    def values(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """uint8 ``(T, 3, H, W)`` twice → ``(T,)``."""
+        return similarity.ssim(prediction, target, similarity.UNIFORM7)
+
+
+class LumaSSIM(SSIM):
+    """SSIM of the luma alone; 0 to 0.12 above that of RGB."""
+
+    convention = (
+        "ssim/luma: Y of BT.601 full range from RGB uint8, unrounded, Gaussian window 11×11 σ 1.5, K 0.01/0.03, "
+        "population covariance, valid windows, frame → clip → data set"
+    )
+
+    def values(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """uint8 ``(T, 3, H, W)`` twice → ``(T,)``."""
+        return similarity.ssim_luma(prediction, target)
+
+
+class MultiscaleSSIM(SSIM):
+    """SSIM over five scales; see :func:`talkingface.metrics.functional.similarity.multiscale_ssim`."""
+
+    range = (0.0, 1.0)
+    convention = (
+        "ms-ssim/wang2003: RGB uint8, five scales by 2×2 means, Gaussian window 11×11 σ 1.5, K 0.01/0.03, population "
+        "covariance, valid windows, negative terms 0, channel mean, frame → clip → data set"
+    )
+    citation = "Wang et al. 2003, equation 7"
+
+    def values(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """uint8 ``(T, 3, H, W)`` twice → ``(T,)``."""
+        return similarity.multiscale_ssim(prediction, target)
 
 
 def _clips(prediction: Tensor, target: Tensor) -> list[tuple[Tensor, Tensor]]:
