@@ -66,7 +66,8 @@ class Block(nn.Module):
         """``(B, wide_in, H, W)`` → ``(B, wide, H / stride, W / stride)``."""
         residual: Tensor = self.conv1(self.bn1(hidden))
         residual = self.bn3(self.conv2(self.prelu(self.bn2(residual))))
-        return residual + self.downsample(hidden)
+        shortcut: Tensor = self.downsample(hidden)
+        return residual + shortcut
 
 
 def load_iresnet(path: str | Path, depth: int) -> IResNet:
