@@ -28,6 +28,17 @@ def frames_bar(title: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
+def clips_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar that is told the clips done and their total.
+
+    Args:
+        title: what is going on.
+    """
+    with _bar(title, "{task.completed:.0f}/{task.total:.0f} clips") as update:
+        yield update
+
+
+@contextmanager
 def bytes_bar(title: str) -> Iterator[Callable[[int, int | None], None]]:
     """A bar that is told the bytes done and their total, if that is known.
 
