@@ -40,6 +40,59 @@ BUILTIN = {
         "PSNR of one error over all pixels, as torchmetrics has it",
     ),
     ("metric", "ssim"): ("talkingface.metrics:SSIM", "structural similarity per frame, Wang's window"),
+    ("metric", "f-lmd"): ("talkingface.metrics:FaceLMD", "mean distance of 68 landmarks, in pixels"),
+    ("metric", "m-lmd"): ("talkingface.metrics:MouthLMD", "mean distance of the mouth's landmarks, in pixels"),
+    ("metric", "m-lmd-centred"): ("talkingface.metrics:CentredMouthLMD", "the same about the mouth's centre"),
+    ("metric", "f-lmd-procrustes"): (
+        "talkingface.metrics:AlignedFaceLMD",
+        "landmark distance after similarity alignment of each face",
+    ),
+    ("metric", "m-lmd-procrustes"): (
+        "talkingface.metrics:AlignedMouthLMD",
+        "mouth landmark distance after similarity alignment of each face",
+    ),
+    ("metric", "f-lmd-iod"): (
+        "talkingface.metrics:RelativeFaceLMD",
+        "landmark distance over the distance of the outer eye corners",
+    ),
+    ("metric", "m-lmd-iod"): (
+        "talkingface.metrics:RelativeMouthLMD",
+        "mouth landmark distance over that of the outer eye corners",
+    ),
+    ("metric", "lmd-atvg"): (
+        "talkingface.metrics:SummedMouthLMD",
+        "LMD as its authors' code sums it over 20 centred points",
+    ),
+    ("metric", "akd"): ("talkingface.metrics:AKD", "mean absolute difference of landmark coordinates, as FOMM has it"),
+    ("metric", "mkr"): ("talkingface.metrics:MissingFaces", "share of frames in which the prediction lost the face"),
+    ("metric", "apd"): (
+        "talkingface.metrics:PoseDistance",
+        "angle between predicted and true head rotation, in degrees",
+    ),
+    ("metric", "apd-euler"): (
+        "talkingface.metrics:EulerPoseDistance",
+        "mean absolute difference of yaw, pitch and roll, in radians",
+    ),
+    ("metric", "aed-exp"): (
+        "talkingface.metrics:ExpressionDistance",
+        "mean absolute difference of expression coefficients",
+    ),
+    ("metric", "head-motion"): ("talkingface.metrics:HeadMotion", "how much the head turns over time, in degrees"),
+    ("metric", "head-motion-delta"): (
+        "talkingface.metrics:HeadMotionDelta",
+        "how much the head turns from frame to frame (ΔP), in degrees",
+    ),
+    ("metric", "jitter"): ("talkingface.metrics:Jitter", "third difference of stabilised landmarks, in px/s³"),
+    ("metric", "jitter-raw"): (
+        "talkingface.metrics:RawJitter",
+        "third difference of landmarks, head motion included, in px/s³",
+    ),
+    ("metric", "blink-rate"): ("talkingface.metrics:BlinkRate", "blinks a minute, from the eye aspect ratio"),
+    ("metric", "blink-duration"): ("talkingface.metrics:BlinkDuration", "seconds a blink lasts"),
+    ("metric", "lip-loudness"): ("talkingface.metrics:LipLoudness", "correlation of lip opening and loudness"),
+    ("metric", "silent-lip"): ("talkingface.metrics:SilentLips", "movement of the lips in silence"),
+    ("extractor", "landmarks"): ("talkingface.metrics:FANLandmarks", "68 points by face-alignment (2DFAN-4)"),
+    ("extractor", "pose"): ("talkingface.metrics:LandmarkPose", "head rotation from 68 landmarks and an average face"),
     ("data", "synthetic"): ("talkingface.data:SyntheticPairs", "procedural talking heads with ground truth"),
     ("data", "folder"): ("talkingface.data:FolderPairs", "a folder of video clips, split by identity"),
     ("task", "reconstruction"): (

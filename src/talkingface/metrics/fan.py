@@ -1,0 +1,70 @@
+"""68 landmarks by face-alignment's 2DFAN-4: the extractor ``landmarks``."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from talkingface.core.component import load_exactly
+from talkingface.core.tensors import read_tensors
+from talkingface.metrics.track import Extractor, Track
+
+BATCH = 8  # faces at once, 256×256 each
+REFERENCE = 195.0  # side of the face box, in pixels, for which the network's crop has scale 1
+RISE = 0.12  # of the box's height: FAN's crop lies that much above the box's centre
+
+
+class FANLandmarks(Extractor):
+    """Landmarks as face-alignment finds them, in the face that the extractor ``face`` found.
+
+    The library's own object is not used: it would load a face detector of its own, download what is missing, and
+    compile. Its network, its crop and its reading of the heatmaps are.
+    """
+
+    networks = ("fan",)
+    convention = (
+        "landmarks/2dfan4: face-alignment's 2DFAN-4 with its mirrored pass, box of the feature 'face' at scale "
+        "(width + height)/195, 68 iBUG points that follow the visible contour, pixels"
+    )
+
+    def __init__(self, device: str = "cpu", weights: Mapping[str, str | Path] | None = None) -> None:
+        super().__init__(device, weights)
+        from face_alignment.models import FAN  # slow to import: it brings OpenCV and Numba
+
+        path = self.files["fan"]
+        with torch.device("meta"):
+            network = FAN(4)
+        network = network.to_empty(device="cpu")
+        # Published before PyTorch counted the batches of a normalisation; the count is not used in evaluation.
+        counters = {name: value.zero_() for name, value in network.state_dict().items() if name.endswith("_tracked")}
+        load_exactly(network, counters | read_tensors(path), str(path))
+        self.network = network.eval().requires_grad_(False).to(self.device)
+
+    def extract(self, track: Track) -> Tensor:
+        """Pixels ``(T, 68, 2)`` float32, x then y; NaN where ``face`` found nothing."""
+        boxes = track.feature("face")[:, :4]
+        points = torch.full((len(track), 68, 2), torch.nan)
+        found = (~boxes.isnan().any(1)).nonzero()[:, 0]
+        for rows in found.split(BATCH):
+            points[rows] = self._read(track.data[rows], boxes[rows].double())
+        return points
+
+    @torch.inference_mode()
+    def _read(self, frames: Tensor, boxes: Tensor) -> Tensor:
+        from face_alignment.utils import crop, flip, get_preds_fromhm
+
+        sides = boxes[:, 2:] - boxes[:, :2]
+        centres = ((boxes[:, :2] + boxes[:, 2:]) / 2 - torch.tensor([0.0, RISE]) * sides).numpy()
+        scales = (sides.sum(1) / REFERENCE).numpy()
+        images: list[NDArray[np.uint8]] = list(frames.permute(0, 2, 3, 1).contiguous().numpy())
+        crops = np.stack([crop(*of) for of in zip(images, centres, scales, strict=True)])
+        faces = torch.from_numpy(crops).permute(0, 3, 1, 2).float().div(255).to(self.device)
+        heatmaps = self.network(faces)[-1] + flip(self.network(flip(faces))[-1], is_label=True)
+        read = [
+            get_preds_fromhm(heatmap[None], centre, scale)[1][0]
+            for heatmap, centre, scale in zip(heatmaps.float().cpu().numpy(), centres, scales, strict=True)
+        ]
+        return torch.from_numpy(np.stack(read))
