@@ -13,7 +13,8 @@ from talkingface.core.component import build
 from talkingface.core.media import read_picture
 
 CONFIGS = next(config_folders())
-LAYERS = [path.relative_to(CONFIGS.parent) for path in CONFIGS.rglob("*.yaml") if path.parent.name != "recipes"]
+YAMLS = [path for path in CONFIGS.rglob("*.yaml") if path.parent.name not in ("recipes", "bench")]
+LAYERS = [path.relative_to(CONFIGS.parent) for path in YAMLS]
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 import base64
 import html
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +11,9 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto
 h1 { font-size: 1.7rem; margin-bottom: .2rem } h2 { font-size: 1.2rem; margin-top: 2.2rem }
 table { border-collapse: collapse; margin: 1rem 0 } td, th { padding: .3rem .9rem; text-align: right }
 td:first-child, th:first-child { text-align: left } tr { border-bottom: 1px solid #d6dde4 }
-tr.ours td { font-weight: 600; background: #eef6ee }
+tr.ours td { font-weight: 600; background: #eef6ee } tr.control td { color: #55626f }
+caption { text-align: left; font-weight: 600 } .grid { display: grid; gap: .8rem;
+grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)) } .grid figure { margin: 0 }
 video, img { width: 100%; border-radius: 6px; background: #000 } figure { margin: 1rem 0 }
 figcaption, .note { color: #55626f; font-size: .9rem } pre { background: #f4f6f8; padding: 1rem; overflow-x: auto;
 font-size: .8rem; border-radius: 6px } svg { width: 100%; height: auto }
@@ -57,6 +60,11 @@ def picture(path: Path, caption: str) -> str:
     return f'<figure><img src="data:image/png;base64,{data}"><figcaption>{html.escape(caption)}</figcaption></figure>'
 
 
+def grid(items: Sequence[str]) -> str:
+    """Things beside each other, as many as fit."""
+    return f"<div class=grid>{''.join(items)}</div>"
+
+
 def table(columns: Sequence[str], rows: Mapping[str, Sequence[float]], ours: str) -> str:
     """A table of numbers.
 
@@ -87,30 +95,31 @@ def curves(lines: Mapping[str, Sequence[tuple[float, float]]], across: str, up: 
     xs = [x for points in lines.values() for x, _ in points]
     ys = [y for points in lines.values() for _, y in points]
     left, right, low, high = min(xs), max(xs), min(ys), max(ys)
-    width, height, margin = 900, 260, 56
+    width, margin, across_legend = 900, 56, 4
+    above = 16 * (math.ceil(len(lines) / across_legend) - 1)  # further rows of names
+    height = 260 + above
 
     def at(x: float, y: float) -> str:
         across_share = (x - left) / ((right - left) or 1)
         up_share = (y - low) / ((high - low) or 1)
-        return f"{margin + across_share * (width - 2 * margin):.1f},{height - 34 - up_share * (height - 60):.1f}"
+        return f"{margin + across_share * (width - 2 * margin):.1f},{height - 34 - up_share * 200:.1f}"
 
-    colours = ("#2b7a4b", "#8a8f98", "#b4552d", "#3c5fa8")
+    colours = ("#2b7a4b", "#8a8f98", "#b4552d", "#3c5fa8", "#8b3d8f", "#b08a1e", "#2f9aa0", "#c2477f")
     drawn = []
     for index, (name, points) in enumerate(lines.items()):
         colour = colours[index % len(colours)]
         path = " ".join(at(x, y) for x, y in points)
         drawn.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{path}"/>')
-        drawn.append(
-            f'<text x="{margin + 200 * index}" y="14" fill="{colour}" font-size="13">{html.escape(name)}</text>'
-        )
+        x, y = margin + 200 * (index % across_legend), 14 + 16 * (index // across_legend)
+        drawn.append(f'<text x="{x}" y="{y}" fill="{colour}" font-size="13">{html.escape(name)}</text>')
     labels = (
         f'<text x="4" y="{height - 34}" font-size="12">{low:.3g}</text>'
-        f'<text x="4" y="30" font-size="12">{high:.3g}</text>'
+        f'<text x="4" y="{30 + above}" font-size="12">{high:.3g}</text>'
         f'<text x="{width - margin}" y="{height - 6}" text-anchor="end" font-size="12">{right:.0f}</text>'
         f'<text x="{width / 2}" y="{height - 6}" text-anchor="middle" font-size="12">{html.escape(across)}</text>'
     )
     frame = (
-        f'<rect x="{margin}" y="26" width="{width - 2 * margin}" height="{height - 60}" fill="none" stroke="#d6dde4"/>'
+        f'<rect x="{margin}" y="{26 + above}" width="{width - 2 * margin}" height="200" fill="none" stroke="#d6dde4"/>'
     )
     return (
         f'<figure><svg viewBox="0 0 {width} {height}">{frame}{"".join(drawn)}{labels}</svg>'

@@ -1,0 +1,327 @@
+"""What a bench file asks for: variants of a recipe × seeds, checked in full before anything is trained."""
+
+import copy
+import hashlib
+import importlib
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from talkingface import registry
+from talkingface.core.errors import ConfigError, did_you_mean
+
+FORMAT = 1  # of a cell's result; a change reruns every cell
+TASKS = ("self", "cross")  # whose clip drives the portrait
+COSTS = ("parameters", "minutes", "peak_gb")
+CROSS_ONLY = ("expression-leakage", "expression-transfer")
+TRUTH = ("pose-error", "expression-rmse", "landmark-error", *CROSS_ONLY)  # known on synthetic people only
+LEAKAGE = "identity-leakage"
+CONTROLS = ("copy the source", "shuffled", "ground truth")
+ROOTS = ("model", "data", "trainer")
+KEYS = ("title", "source", "base", "options", "variants", "seeds", "steps", "columns", "controls", "evaluation")
+OWN = {  # what the plan itself decides
+    "seed_everything": "seeds",
+    "trainer.max_steps": "steps",
+    "trainer.max_epochs": "steps",
+    "trainer.logger": "nothing: every cell logs to CSV",
+}
+SMOKE_DATA = {"identities": 10, "clips_per_identity": 1, "frames": 4, "pairs_per_clip": 8, "val_pairs_per_clip": 2}
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a cell is judged.
+
+    Args:
+        people: synthetic identities, none of which any training set holds.
+        frames: length of each one's clip, at 25 fps.
+        seed: of the clips.
+    """
+
+    people: int = 12
+    frames: int = 30
+    seed: int = 7_000_001  # not among the seeds of the rendered sets
+
+    @property
+    def identities(self) -> list[int]:
+        """Identity numbers beyond those of every data set, which count from 0."""
+        return list(range(1_000_000, 1_000_000 + self.people))
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of the table: the recipe with some settings changed.
+
+    Args:
+        name: short, for files and ``--only``.
+        label: for people.
+        config: the whole training configuration.
+        changes: what sets it apart from the base, key → value.
+    """
+
+    name: str
+    label: str
+    config: Config
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """One variant with one seed, and everything that decides its result."""
+
+    variant: Variant
+    seed: int
+    steps: int
+    evaluation: Evaluation
+    metrics: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """``"lmd-20 seed 1"``."""
+        return f"{self.variant.name} seed {self.seed}"
+
+    @property
+    def training(self) -> Config:
+        """What decides the trained model."""
+        return {"format": FORMAT, "config": self.variant.config, "seed": self.seed, "steps": self.steps}
+
+    @property
+    def fit_key(self) -> str:
+        """SHA-256 of :attr:`training`."""
+        return _digest(self.training)
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of the training and of how its model is judged."""
+        return _digest({"fit": self.fit_key, "evaluation": vars(self.evaluation), "metrics": sorted(self.metrics)})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A bench file, read and checked.
+
+    Args:
+        name: of the file.
+        title, source: for the report; the source is a paper's table.
+        base: name of the recipe.
+        variants: rows, the first of which the others are compared with.
+        seeds, steps: of every variant.
+        columns: of the table; ``"cross/psnr"`` is PSNR in cross-reenactment, without a prefix it is self-reenactment.
+        controls: rows of :data:`CONTROLS` below the variants.
+        evaluation: how every cell is judged.
+        smoke: whether this is a trial run whose numbers mean nothing.
+    """
+
+    name: str
+    title: str
+    source: str
+    base: str
+    variants: tuple[Variant, ...]
+    seeds: tuple[int, ...]
+    steps: int
+    columns: tuple[str, ...]
+    controls: tuple[str, ...]
+    evaluation: Evaluation
+    smoke: bool = False
+
+    def cells(self, only: Sequence[str] = ()) -> list[CellPlan]:
+        """Every variant with every seed, seed by seed, so that a stopped bench has something of every variant.
+
+        Args:
+            only: names of the variants wanted; all when empty.
+
+        Raises:
+            ConfigError: for a variant that is not in the file.
+        """
+        names = [variant.name for variant in self.variants]
+        for name in only:
+            if name not in names:
+                raise ConfigError(f"{self.name} has no variant '{name}'; known: {did_you_mean(name, names)}.")
+        metrics = tuple(sorted({column.removeprefix("cross/") for column in self.columns} - set(COSTS)))
+        return [
+            CellPlan(variant, seed, self.steps, self.evaluation, metrics)
+            for seed in self.seeds
+            for variant in self.variants
+            if not only or variant.name in only
+        ]
+
+    def at_smoke_scale(self) -> "Plan":
+        """The same plan with one seed, next to no training and tiny clips; only the numbers lose their meaning."""
+        variants = tuple(replace(variant, config=_smoke(variant.config)) for variant in self.variants)
+        small = replace(self.evaluation, people=2, frames=4)
+        title = f"SMOKE — {self.title}"
+        return replace(
+            self, title=title, variants=variants, seeds=self.seeds[:1], steps=4, evaluation=small, smoke=True
+        )
+
+
+def read_plan(path: Path, find_recipe: Callable[[str], Path], written_out: Callable[[Config], Config]) -> Plan:
+    """Read and check a bench file.
+
+    Args:
+        path: YAML with the keys ``title``, ``source``, ``base``, ``options``, ``variants`` (name → ``label`` and
+            ``overrides``), ``seeds``, ``steps``, ``columns``, ``controls`` and ``evaluation``.
+        find_recipe: finds ``base`` where it does not lie beside the file.
+        written_out: replaces the short names in a configuration by class paths.
+
+    Raises:
+        ConfigError: for anything unknown or missing; the message names the file, the place and what is known.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return _plan(path, content, find_recipe, written_out)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}.") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _plan(
+    path: Path, content: Any, find_recipe: Callable[[str], Path], written_out: Callable[[Config], Config]
+) -> Plan:
+    _known("the file", _mapping("the file", content), KEYS)
+    for key in ("title", "base", "variants", "steps", "columns"):
+        if key not in content:
+            raise ConfigError(f"'{key}' is missing; a bench file has {', '.join(KEYS)}.")
+    columns = _names("columns", content["columns"], column_names())
+    controls = _names("controls", content.get("controls", list(CONTROLS)), CONTROLS)
+    beside = path.parent / str(content["base"])
+    recipe = beside if beside.is_file() else find_recipe(str(content["base"]))
+    base = written_out(_mapping(str(recipe), yaml.safe_load(recipe.read_text(encoding="utf-8"))))
+    options = _mapping("options", content.get("options") or {})
+    variants = []
+    for name, about in _mapping("variants", content["variants"]).items():
+        where = f"variant '{name}'"
+        _known(where, _mapping(where, about), ("label", "overrides"))
+        changes = _mapping(f"overrides of {where}", about.get("overrides") or {})
+        config = copy.deepcopy(base)
+        for key, value in {**options, **changes}.items():
+            set_option(config, key, value)
+            config = written_out(config)
+        variants.append(Variant(str(name), str(about.get("label", name)), config, changes))
+    if not variants:
+        raise ConfigError("'variants' is empty; there is nothing to compare.")
+    labels = [*(variant.label for variant in variants), *CONTROLS]
+    if twice := {label for label in labels if labels.count(label) > 1}:
+        raise ConfigError(f"two rows would be called '{min(twice)}'; give every variant a label of its own.")
+    evaluation = _mapping("evaluation", content.get("evaluation") or {})
+    _known("evaluation", evaluation, tuple(Evaluation.__dataclass_fields__))
+    for key, value in evaluation.items():
+        _whole(f"evaluation.{key}", value, 0 if key == "seed" else 2)  # cross-reenactment needs two people
+    return Plan(
+        name=path.stem,
+        title=str(content["title"]),
+        source=str(content.get("source", "")),
+        base=str(content["base"]),
+        variants=tuple(variants),
+        seeds=_seeds(content.get("seeds", [0])),
+        steps=_whole("steps", content["steps"], 1),
+        columns=columns,
+        controls=controls,
+        evaluation=Evaluation(**evaluation),
+    )
+
+
+def column_names() -> list[str]:
+    """Every column that a table may have."""
+    clips = [*registry.names("metric"), *(name for name in TRUTH if name not in CROSS_ONLY)]
+    return [*clips, *(f"cross/{name}" for name in clips), *CROSS_ONLY, LEAKAGE, *COSTS]
+
+
+def set_option(config: Config, key: str, value: Any) -> None:
+    """Set ``model.motion_encoder.dim`` and the like, as the command line of ``talkingface fit`` does.
+
+    Args:
+        config: of a training run with every short name written out, changed in place.
+        key: dotted; ``init_args`` is left out.
+        value: what it becomes; a part is written as in a recipe, by class or short name.
+
+    Raises:
+        ConfigError: for a key that the class there does not take; its arguments are listed, the nearest first.
+    """
+    for own, decider in OWN.items():
+        if key == own or key.startswith(f"{own}."):
+            raise ConfigError(f"'{key}' is not for overrides; it is decided by {decider}.")
+    root, *names = key.split(".")
+    if root not in ROOTS or not names:
+        raise ConfigError(f"there is no setting '{key}'; it must lie in {did_you_mean(root, ROOTS)}.")
+    node = config.setdefault(root, {})
+    for depth, name in enumerate(names):
+        if not isinstance(node, dict):
+            raise ConfigError(f"'{key}' cannot be set: '{names[depth - 1]}' is {node!r} in the base recipe.")
+        if root == "trainer" and depth == 0:
+            _argument(key, name, "lightning.Trainer")
+        elif isinstance(node.get("class_path"), str):
+            _argument(key, name, node["class_path"])
+            node = node.setdefault("init_args", {})
+        if depth == len(names) - 1:
+            node[name] = value
+        else:
+            node = node.setdefault(name, {})
+
+
+def _argument(key: str, name: str, class_path: str) -> None:
+    """Refuse what a class does not take."""
+    module, _, attribute = class_path.rpartition(".")
+    try:
+        cls = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"'{key}': the class {class_path} cannot be imported ({error}).") from error
+    parameters = inspect.signature(cls).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    known = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    if name not in known:
+        raise ConfigError(f"'{key}': {class_path} has no '{name}'; it has: {did_you_mean(name, known)}.")
+
+
+def _smoke(config: Config) -> Config:
+    config = copy.deepcopy(config)
+    data = config.get("data", {})
+    if str(data.get("class_path", "")).endswith(".SyntheticPairs"):
+        data.setdefault("init_args", {}).update(SMOKE_DATA)
+    return config
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _mapping(where: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{where} must be a mapping of names to values, and is {value!r}.")
+    return value
+
+
+def _known(where: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
+    for key in given:
+        if key not in known:
+            raise ConfigError(f"{where} has an unknown key '{key}'; known: {did_you_mean(str(key), known)}.")
+
+
+def _names(where: str, given: Any, known: Sequence[str]) -> tuple[str, ...]:
+    if not isinstance(given, list) or (where == "columns" and not given):
+        raise ConfigError(f"{where} must be a list of names, and is {given!r}.")
+    for name in given:
+        if name not in known:
+            raise ConfigError(f"{where}: there is no '{name}'; known: {did_you_mean(str(name), known)}.")
+    return tuple(dict.fromkeys(given))
+
+
+def _whole(where: str, value: Any, least: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ConfigError(f"{where} must be a whole number of at least {least}, and is {value!r}.")
+    return value
+
+
+def _seeds(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list) or not value:
+        raise ConfigError(f"seeds must be a list of whole numbers, and is {value!r}.")
+    return tuple(dict.fromkeys(_whole("seeds", seed, 0) for seed in value))
