@@ -93,6 +93,31 @@ BUILTIN = {
     ("metric", "silent-lip"): ("talkingface.metrics:SilentLips", "movement of the lips in silence"),
     ("extractor", "landmarks"): ("talkingface.metrics:FANLandmarks", "68 points by face-alignment (2DFAN-4)"),
     ("extractor", "pose"): ("talkingface.metrics:LandmarkPose", "head rotation from 68 landmarks and an average face"),
+    ("metric", "csim"): ("talkingface.metrics:CSIM", "identity similarity of aligned faces, by ArcFace"),
+    ("metric", "csim-whole"): (
+        "talkingface.metrics:WholeFrameCSIM",
+        "identity similarity of whole frames, by ArcFace, as AniTalker's tables have it",
+    ),
+    ("metric", "csim-facenet"): (
+        "talkingface.metrics:FaceNetCSIM",
+        "identity similarity by facenet-pytorch's network, trained on VGGFace2",
+    ),
+    ("metric", "aed-id"): (
+        "talkingface.metrics:IdentityDistance",
+        "squared distance of face embeddings as FOMM's code has it, by ArcFace",
+    ),
+    ("metric", "aed-id-facenet"): (
+        "talkingface.metrics:FaceNetIdentityDistance",
+        "the same by facenet-pytorch's network",
+    ),
+    ("metric", "face-rate"): ("talkingface.metrics:FaceRate", "share of frames in which a face is found"),
+    ("extractor", "face"): ("talkingface.metrics:FaceDetector", "largest face and its five points, by MTCNN"),
+    ("extractor", "arcface"): ("talkingface.metrics:ArcFace", "identity of the aligned face, 512-d, by ArcFace"),
+    ("extractor", "arcface-whole"): (
+        "talkingface.metrics:WholeFrameArcFace",
+        "identity of the whole frame, 512-d, by ArcFace",
+    ),
+    ("extractor", "facenet"): ("talkingface.metrics:FaceNet", "identity of the face, 512-d, by facenet-pytorch"),
     ("data", "synthetic"): ("talkingface.data:SyntheticPairs", "procedural talking heads with ground truth"),
     ("data", "folder"): ("talkingface.data:FolderPairs", "a folder of video clips, split by identity"),
     ("task", "reconstruction"): (

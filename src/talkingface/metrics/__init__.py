@@ -3,9 +3,19 @@
 from talkingface.metrics.base import ClipMetric, ClipScore, MeanMetric
 from talkingface.metrics.blink import BlinkDuration, BlinkRate
 from talkingface.metrics.diversity import SeedDiversity, SeedEnergyScore, energy_score, seed_diversity
+from talkingface.metrics.faces import ArcFace, ArcFaceR18, ArcFaceR50, FaceDetector, FaceNet, WholeFrameArcFace
 from talkingface.metrics.fan import FANLandmarks
 from talkingface.metrics.functional import psnr, ssim, to_pixels
+from talkingface.metrics.functional.embedding import identity_ceiling, identity_floor, mean_embedding
 from talkingface.metrics.head_pose import LandmarkPose
+from talkingface.metrics.identity import (
+    CSIM,
+    FaceNetCSIM,
+    FaceNetIdentityDistance,
+    FaceRate,
+    IdentityDistance,
+    WholeFrameCSIM,
+)
 from talkingface.metrics.image import PSNR, SSIM, FrameMetric, PooledPSNR
 from talkingface.metrics.labels import read_labels
 from talkingface.metrics.landmarks import (
@@ -36,10 +46,14 @@ from talkingface.metrics.track import Extractor, ScoredClip, Track
 
 __all__ = [
     "AKD",
+    "CSIM",
     "PSNR",
     "SSIM",
     "AlignedFaceLMD",
     "AlignedMouthLMD",
+    "ArcFace",
+    "ArcFaceR18",
+    "ArcFaceR50",
     "BlinkDuration",
     "BlinkRate",
     "CentredMouthLMD",
@@ -49,10 +63,16 @@ __all__ = [
     "ExpressionDistance",
     "Extractor",
     "FANLandmarks",
+    "FaceDetector",
     "FaceLMD",
+    "FaceNet",
+    "FaceNetCSIM",
+    "FaceNetIdentityDistance",
+    "FaceRate",
     "FrameMetric",
     "HeadMotion",
     "HeadMotionDelta",
+    "IdentityDistance",
     "Jitter",
     "LandmarkMetric",
     "LandmarkPose",
@@ -73,7 +93,12 @@ __all__ = [
     "SpeedMeter",
     "SummedMouthLMD",
     "Track",
+    "WholeFrameArcFace",
+    "WholeFrameCSIM",
     "energy_score",
+    "identity_ceiling",
+    "identity_floor",
+    "mean_embedding",
     "psnr",
     "read_labels",
     "seed_diversity",
