@@ -28,8 +28,8 @@ class Network:
         name: its short name.
         about: what it is and who trained it.
         file: its file name.
-        url: where it comes from.
-        sha256: checksum of the file, or the first digits of it.
+        url: where it comes from; empty where only a person can fetch it, ``about`` says how.
+        sha256: checksum of the file, or the first digits of it; empty where nobody published it.
         licence: of the weights.
         used_by: the parts and recipes that need it.
     """
@@ -115,6 +115,8 @@ def fetch_weights(
     if target.is_file() and sha256(target).startswith(entry.sha256):
         return target
     address = url or entry.url
+    if not address:
+        raise WeightsError(f"{name} has no address that a program can fetch: {entry.about}. {_by_hand(entry)}")
     with atomic_file(target) as part:
         try:
             with urlopen(address, timeout=60) as answer, part.open("wb") as file:
