@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed
-from torch.multiprocessing.spawn import spawn
+from torch.multiprocessing.spawn import ProcessRaisedException, spawn
 
-from talkingface.core.errors import MediaError, ShapeError, UnscorableError, WeightsError
+from talkingface.core.errors import MediaError, ShapeError, TalkingFaceError, UnscorableError, WeightsError
 from talkingface.evaluation.card import circumstances, protocol
 from talkingface.evaluation.controls import SPEECH, control_clips
 from talkingface.evaluation.inputs import output_path
@@ -64,7 +64,11 @@ def evaluate(job: Job, processes: int = 1, progress: Callable[[int, int], None] 
         shares = [_score_share(job, range(count), progress)]
     else:
         with tempfile.TemporaryDirectory() as folder:
-            spawn(_work, (job, processes, folder), nprocs=processes)
+            try:
+                spawn(_work, (job, processes, folder), nprocs=processes)
+            except ProcessRaisedException as error:
+                reason = str(error).strip().splitlines()[-1]
+                raise TalkingFaceError(f"a process of the evaluation failed ({reason}); try --processes 1.") from error
             shares = [torch.load(Path(folder) / f"{rank}.pt", weights_only=True) for rank in range(processes)]
     order = {system: place for place, system in enumerate(job.systems)}
     embeddings: dict[str, dict[str, Tensor]] = {}
