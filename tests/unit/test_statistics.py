@@ -102,6 +102,13 @@ def test_the_order_of_the_rows_changes_nothing():
     )
 
 
+def test_without_draws_there_is_no_interval_but_a_mean():
+    rows = simulated(np.random.default_rng(3))
+    found = estimate(rows, "psnr", "model", resamples=0)
+    assert math.isnan(found.low)
+    assert found.mean == estimate(rows, "psnr", "model").mean
+
+
 def test_another_seed_draws_other_people():
     rows = simulated(np.random.default_rng(3))
     assert estimate(rows, "psnr", "model", seed=0).low != estimate(rows, "psnr", "model", seed=1).low

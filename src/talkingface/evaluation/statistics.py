@@ -80,7 +80,7 @@ def estimate(
         rows: scores of clips, of this system and others.
         metric: which score.
         system: whose.
-        resamples: how often people are drawn.
+        resamples: how often people are drawn; 0 for no interval.
         seed: of the draws.
         level: nominal coverage.
 
@@ -189,15 +189,17 @@ def sign_flip_p(differences: Sequence[float] | Array, *, seed: int = 0, flips: i
     values = np.asarray(differences, dtype=np.float64)
     if not values.size or not np.isfinite(values).all():
         return math.nan
-    bound = abs(values.sum()) - 1e-12 * np.abs(values).sum()  # a pattern that ties but for rounding counts
+    total = values.sum()
+    bound = abs(total) - 1e-12 * np.abs(values).sum()  # a pattern that ties but for rounding counts
     if len(values) <= EXACT_IDENTITIES:
-        bits = np.arange(2 ** len(values))[:, None] >> np.arange(len(values)) & 1
-        return float((np.abs((1.0 - 2.0 * bits) @ values) >= bound).mean())
+        every = np.arange(2 ** len(values))[:, None] >> np.arange(len(values)) & 1
+        return float((np.abs(total - 2 * (every @ values)) >= bound).mean())
     random = np.random.Generator(np.random.PCG64(seed))
-    extreme = sum(
-        int((np.abs((1.0 - 2.0 * random.integers(2, size=(count, len(values)))) @ values) >= bound).sum())
-        for count in _blocks(flips, len(values))
-    )
+    extreme = 0
+    for count in _blocks(flips, len(values)):
+        coins = random.integers(256, size=(count, -(-len(values) // 8)), dtype=np.uint8)  # eight coins a byte
+        flipped = np.unpackbits(coins, axis=1, count=len(values))
+        extreme += int((np.abs(total - 2 * (flipped @ values)) >= bound).sum())
     return (1 + extreme) / (1 + flips)
 
 
@@ -228,7 +230,7 @@ def _per_identity(scores: Sequence[tuple[str, float]]) -> Array:
 
 
 def _interval(people: Array, resamples: int, seed: int, level: float) -> tuple[float, float]:
-    if len(people) < 2:
+    if len(people) < 2 or not resamples:
         return math.nan, math.nan
     random = np.random.Generator(np.random.PCG64(seed))
     means = [
