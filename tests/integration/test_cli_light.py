@@ -126,6 +126,13 @@ def test_a_part_shows_its_arguments_and_what_is_wired_in(capsys):
     assert "arguments:" in answer(capsys, "show", "renderer.lia")[1]
 
 
+def test_a_metric_shows_its_convention_and_what_it_inherits(capsys):
+    text = answer(capsys, "show", "metric.ssim")[1]
+    assert "convention: ssim/wang2004: RGB uint8" in text
+    assert "higher_is_better: True" in text
+    assert "needs: ('video', 'target')" in text  # of its parent
+
+
 def test_a_recipe_shows_its_yaml(capsys):
     assert "class_path" in answer(capsys, "show", "anitalker-tiny")[1]
 

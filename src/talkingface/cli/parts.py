@@ -12,6 +12,9 @@ from talkingface.cli.recipes import about, recipes
 from talkingface.cli.static import read_class
 from talkingface.core.errors import did_you_mean
 
+# what metrics and extractors say of themselves
+FACTS = ("unit", "higher_is_better", "range", "penalty", "needs", "temporal", "networks", "convention", "citation")
+
 
 def run(verb: str, arguments: list[str]) -> int:
     """List everything, or show one thing."""
@@ -107,6 +110,8 @@ def _page(found: Mapping[str, Any]) -> str:
         default = "" if argument["default"] is None else f" = {argument['default']}"
         wired = "   (wired in by its owner)" if argument["wired"] else ""
         lines.append(f"  {argument['name']}: {argument['type']}{default}{wired}")
+    facts = [f"{name}: {found['facts'][name]}" for name in FACTS if name in found.get("facts", {})]
+    lines += ["", *facts] if facts else []
     return "\n".join(lines)
 
 

@@ -32,10 +32,13 @@ class ClassText:
     Args:
         doc: its docstring.
         arguments: those of its constructor, an inherited one included.
+        facts: public attributes that the class sets for all its objects, such as a metric's convention, inherited
+            ones included; what is no plain value stands as written.
     """
 
     doc: str
     arguments: tuple[Argument, ...]
+    facts: dict[str, Any]
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -76,15 +79,26 @@ def _class(module: str, name: str, depth: int = 0) -> ClassText | None:
 
 
 def _text(node: ast.ClassDef, module: str, depth: int) -> ClassText:
-    doc = inspect.cleandoc(ast.get_docstring(node) or "")
+    bases = [_class(module, base.id, depth + 1) for base in node.bases if isinstance(base, ast.Name)]
+    inherited = [base for base in bases if base is not None]
+    doc = inspect.cleandoc(ast.get_docstring(node) or "") or next((base.doc for base in inherited), "")
+    arguments = next((base.arguments for base in inherited), ())
+    facts = {name: value for base in reversed(inherited) for name, value in base.facts.items()}
     for item in node.body:
         if isinstance(item, ast.FunctionDef) and item.name == "__init__":
-            return ClassText(doc, _arguments(item.args))
-    for base in node.bases:
-        inherited = _class(module, base.id, depth + 1) if isinstance(base, ast.Name) else None
-        if inherited is not None:
-            return ClassText(doc or inherited.doc, inherited.arguments)
-    return ClassText(doc, ())
+            arguments = _arguments(item.args)
+        elif isinstance(item, ast.Assign) and isinstance(item.targets[0], ast.Name):
+            facts |= {item.targets[0].id: _plain(item.value)}
+        elif isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and item.value is not None:
+            facts |= {item.target.id: _plain(item.value)}
+    return ClassText(doc, arguments, {name: value for name, value in facts.items() if not name.startswith("_")})
+
+
+def _plain(node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return ast.unparse(node)
 
 
 def _arguments(arguments: ast.arguments) -> tuple[Argument, ...]:
