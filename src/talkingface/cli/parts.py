@@ -110,8 +110,8 @@ def _page(found: Mapping[str, Any]) -> str:
         default = "" if argument["default"] is None else f" = {argument['default']}"
         wired = "   (wired in by its owner)" if argument["wired"] else ""
         lines.append(f"  {argument['name']}: {argument['type']}{default}{wired}")
-    facts = [f"{name}: {found['facts'][name]}" for name in FACTS if name in found.get("facts", {})]
-    lines += ["", *facts] if facts else []
+    said = [f"{name}: {found['facts'][name]}" for name in FACTS if name in found.get("facts", {})]
+    lines += ["", *said] if said else []
     return "\n".join(lines)
 
 
