@@ -2,6 +2,7 @@
 
 from talkingface.metrics.base import ClipMetric, ClipScore, MeanMetric
 from talkingface.metrics.blink import BlinkDuration, BlinkRate
+from talkingface.metrics.distribution import FID, FVD, KID, DistributionMetric, FrechetDistance
 from talkingface.metrics.diversity import SeedDiversity, SeedEnergyScore, energy_score, seed_diversity
 from talkingface.metrics.faces import ArcFace, ArcFaceR18, ArcFaceR50, FaceDetector, FaceNet, WholeFrameArcFace
 from talkingface.metrics.fan import FANLandmarks
@@ -16,7 +17,16 @@ from talkingface.metrics.identity import (
     IdentityDistance,
     WholeFrameCSIM,
 )
-from talkingface.metrics.image import PSNR, SSIM, FrameMetric, PooledPSNR
+from talkingface.metrics.image import (
+    PSNR,
+    SSIM,
+    FrameMetric,
+    LumaPSNR,
+    LumaSSIM,
+    MultiscaleSSIM,
+    PooledPSNR,
+    UniformSSIM,
+)
 from talkingface.metrics.labels import read_labels
 from talkingface.metrics.landmarks import (
     AKD,
@@ -31,6 +41,17 @@ from talkingface.metrics.landmarks import (
     RelativeMouthLMD,
     SummedMouthLMD,
 )
+from talkingface.metrics.lips import (
+    LSEC,
+    LSED,
+    CompatLSEC,
+    CompatLSED,
+    CompatSyncOffset,
+    SyncOffset,
+    UnshiftedLSED,
+    ValidLSEC,
+)
+from talkingface.metrics.lpips import LPIPS, LPIPSVGG, LPIPSSqueeze
 from talkingface.metrics.motion import (
     EulerPoseDistance,
     ExpressionDistance,
@@ -40,13 +61,33 @@ from talkingface.metrics.motion import (
     PoseDistance,
     RawJitter,
 )
+from talkingface.metrics.networks.inception import InceptionFeatures
+from talkingface.metrics.regions import (
+    EyesError,
+    EyesPSNR,
+    EyesSSIM,
+    MouthError,
+    MouthPSNR,
+    MouthSSIM,
+    RegionMetric,
+    RestError,
+    RestPSNR,
+)
 from talkingface.metrics.speech import LipLoudness, SilentLips
 from talkingface.metrics.speed import Speed, SpeedMeter
+from talkingface.metrics.sync import SyncFeatures
 from talkingface.metrics.track import Extractor, ScoredClip, Track
 
 __all__ = [
     "AKD",
     "CSIM",
+    "FID",
+    "FVD",
+    "KID",
+    "LPIPS",
+    "LPIPSVGG",
+    "LSEC",
+    "LSED",
     "PSNR",
     "SSIM",
     "AlignedFaceLMD",
@@ -59,9 +100,16 @@ __all__ = [
     "CentredMouthLMD",
     "ClipMetric",
     "ClipScore",
+    "CompatLSEC",
+    "CompatLSED",
+    "CompatSyncOffset",
+    "DistributionMetric",
     "EulerPoseDistance",
     "ExpressionDistance",
     "Extractor",
+    "EyesError",
+    "EyesPSNR",
+    "EyesSSIM",
     "FANLandmarks",
     "FaceDetector",
     "FaceLMD",
@@ -70,21 +118,33 @@ __all__ = [
     "FaceNetIdentityDistance",
     "FaceRate",
     "FrameMetric",
+    "FrechetDistance",
     "HeadMotion",
     "HeadMotionDelta",
     "IdentityDistance",
+    "InceptionFeatures",
     "Jitter",
+    "LPIPSSqueeze",
     "LandmarkMetric",
     "LandmarkPose",
     "LipLoudness",
+    "LumaPSNR",
+    "LumaSSIM",
     "MeanMetric",
     "MissingFaces",
+    "MouthError",
     "MouthLMD",
+    "MouthPSNR",
+    "MouthSSIM",
+    "MultiscaleSSIM",
     "PooledPSNR",
     "PoseDistance",
     "RawJitter",
+    "RegionMetric",
     "RelativeFaceLMD",
     "RelativeMouthLMD",
+    "RestError",
+    "RestPSNR",
     "ScoredClip",
     "SeedDiversity",
     "SeedEnergyScore",
@@ -92,7 +152,12 @@ __all__ = [
     "Speed",
     "SpeedMeter",
     "SummedMouthLMD",
+    "SyncFeatures",
+    "SyncOffset",
     "Track",
+    "UniformSSIM",
+    "UnshiftedLSED",
+    "ValidLSEC",
     "WholeFrameArcFace",
     "WholeFrameCSIM",
     "energy_score",
