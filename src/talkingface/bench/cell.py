@@ -27,19 +27,27 @@ from torch import Tensor
 from talkingface import registry
 from talkingface._version import __version__
 from talkingface.bench.plan import FORMAT, LEAKAGE, TRUTH
-from talkingface.core.errors import TalkingFaceError, WeightsError
+from talkingface.bench.runner import is_here
+from talkingface.core.errors import TalkingFaceError
 from talkingface.core.files import atomic_folder
 from talkingface.core.media import VideoWriter
 from talkingface.core.provenance import git_commit
 from talkingface.core.records import ClipPrediction
 from talkingface.evaluation.leakage import Codes, encode_clips, identity_leakage
 from talkingface.evaluation.scoring import Extractors, Scorer, metric_class, needed_features
-from talkingface.evaluation.synthetic import SYSTEMS, TASKS, Frames, KnownReenactment, known_reenactments, score_frames
+from talkingface.evaluation.synthetic import (
+    SYSTEMS,
+    Frames,
+    KnownReenactment,
+    cross_reenactments,
+    score_frames,
+    self_reenactments,
+)
 from talkingface.metrics import Extractor, ScoredClip, Track
 from talkingface.pipelines.animator import Animator, load
 from talkingface.pipelines.export import export_checkpoint
-from talkingface.weights import find_weights
 
+REENACT = {"self": self_reenactments, "cross": cross_reenactments}
 SHOWN = 2  # clips of each kind on the page
 WIDTH = 192  # pixels of each picture in a video; 64 are hard to see
 BATCH = 16  # frames rendered together
@@ -152,10 +160,10 @@ def _judge(animator: Animator, job: Job, folder: Path) -> dict[str, Any]:
     missing = {name: lacking for name in metrics if (lacking := lacking_networks(name))}
     metrics = [name for name in metrics if name not in missing]
     extractors = Extractors("cpu")
-    scorer = Scorer(metrics, extractors, [f"{task}/{system}" for task in TASKS for system in SYSTEMS])
+    scorer = Scorer(metrics, extractors, [f"{task}/{system}" for task in REENACT for system in SYSTEMS])
     rows = []
-    for task in TASKS:
-        for index, case in enumerate(known_reenactments(task, people, seed, frames, animator.renderer.size)):
+    for task, reenact in REENACT.items():
+        for index, case in enumerate(reenact(people, seed, frames, animator.renderer.size)):
             drawn = _systems(animator, case)
             if index < SHOWN:
                 _video(folder / f"{task}{index}.mp4", case, drawn["model"])
@@ -167,7 +175,7 @@ def _judge(animator: Animator, job: Job, folder: Path) -> dict[str, Any]:
                 rows.append(row | {"task": task, "system": system})
     return {
         "rows": rows,
-        "sets": scorer.set_reports(synchronised=False),
+        "sets": scorer.set_reports(),
         "leakage": _leakage(animator, people, seed) if LEAKAGE in wanted else {},
         "missing": missing,
         "failures": [vars(failure) for failure in scorer.failures],
@@ -197,15 +205,7 @@ def lacking_networks(metric: str) -> list[str]:
     for feature in sorted(needed_features(kind) & set(registry.names("extractor"))):
         extractor: type[Extractor] = registry.load("extractor", feature)
         names = (*names, *extractor.networks)
-    return [name for name in dict.fromkeys(names) if not _found(name)]
-
-
-def _found(network: str) -> bool:
-    try:
-        find_weights(network)
-    except WeightsError:
-        return False
-    return True
+    return [name for name in dict.fromkeys(names) if not is_here(name)]
 
 
 def _systems(animator: Animator, case: KnownReenactment) -> dict[str, Frames]:

@@ -3,7 +3,7 @@
 import json
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,7 @@ def main_table(plan: Plan, states: Sequence[CellState]) -> Table:
         failures=failures,
         notes=notes,
     )
-    return _with_missing(table, done)
+    return _with_reasons(table, done, failures)
 
 
 def interval_table(plan: Plan, states: Sequence[CellState]) -> Table | None:
@@ -229,7 +229,7 @@ def _value(result: Mapping[str, Any], name: str, system: str) -> float:
     metric, task = metric_of(name), task_of(name)
     report = result["sets"].get(f"{task}/{system}", {}).get(metric)
     if report is not None:
-        return float(report["value"])
+        return math.nan if report.get("value") is None else float(report["value"])
     rows = [row for row in result["rows"] if row["task"] == task]
     if metric in result["missing"] or not any(metric in row for row in rows):
         return math.nan
@@ -279,6 +279,10 @@ def _notes(plan: Plan, states: Sequence[CellState]) -> Iterator[str]:
     )
     if "shuffled" in plan.controls:
         yield "shuffled: the same models driven by another person's frames in shuffled order, mean over variants"
+    leakage = [state.result["leakage"] for state in states if state.result and state.result["leakage"]]
+    if leakage:
+        chance = leakage[0]["chance"]
+        yield f"identity leakage: accuracy of a linear probe from motion to identity; guessing gives {chance:.3f}"
     waiting = sum(not state.result and not state.failed for state in states)
     if waiting:
         yield f"unfinished: {waiting} of {len(states)} cells have not been run"
@@ -290,18 +294,19 @@ def _notes(plan: Plan, states: Sequence[CellState]) -> Iterator[str]:
         yield f"after {plan.source}"
 
 
-def _with_missing(table: Table, done: Sequence[CellState]) -> Table:
-    """Say which weights a metric lacks, in place of its numbers."""
-    lacking = {metric: names for state in done if state.result for metric, names in state.result["missing"].items()}
-    if not lacking:
-        return table
+def _with_reasons(table: Table, done: Sequence[CellState], failed: Collection[str]) -> Table:
+    """Say why a metric has no number, where the cell did not fail: no weights, or clips lack what it needs."""
+    reasons: dict[str, str] = {}
+    for result in (state.result for state in done if state.result):
+        reasons |= {failure["metric"]: failure["reason"] for failure in result["failures"]}
+        for metric, names in result["missing"].items():
+            reasons[metric] = f"weights: {'; '.join(f'talkingface doctor --fetch {name}' for name in names)}"
     rows = {name: dict(cells) for name, cells in table.rows.items()}
     for column in table.columns:
-        for cells in rows.values():
-            names = lacking.get(metric_of(column.key))
-            if names and cells[column.key].number is None:
-                fetch = "; ".join(f"talkingface doctor --fetch {name}" for name in names)
-                cells[column.key] = Cell(note=f"n/a (weights: {fetch})")
+        reason = reasons.get(metric_of(column.key))
+        for name, cells in rows.items():
+            if reason and name not in failed and cells[column.key].number is None:
+                cells[column.key] = Cell(note=f"n/a ({reason})")
     return replace(table, rows=rows)
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from talkingface.bench.plan import CellPlan, Plan
-from talkingface.core.errors import TalkingFaceError
+from talkingface.core.errors import TalkingFaceError, WeightsError
 from talkingface.core.files import atomic_folder, write_text
+from talkingface.weights import find_weights
 
 POLL = 0.1  # seconds between two looks at the running cells
 TAIL = 25  # lines of a log that are worth showing
@@ -115,7 +116,26 @@ def _state(cell: CellPlan, out: Path) -> CellState:
     folder = _folder(cell, out)
     log = out / "logs" / f"{cell.variant.name}-seed{cell.seed}.txt"
     file = folder / "cell.json"
-    return CellState(cell, folder, log, json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None)
+    result = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+    return CellState(cell, folder, log, None if result is None or _curable(result) else result)
+
+
+def _curable(result: dict[str, Any]) -> bool:
+    """Whether the weights of a metric that had none are here by now; the cell is judged anew, not trained anew."""
+    return any(all(map(is_here, networks)) for networks in result["missing"].values())
+
+
+def is_here(network: str) -> bool:
+    """Whether the weights of a network are on this machine.
+
+    Args:
+        network: its name in the manifest.
+    """
+    try:
+        find_weights(network)
+    except WeightsError:
+        return False
+    return True
 
 
 def _processes(waiting: list[CellState], out: Path, jobs: int, command: Sequence[str]) -> Iterator[str]:
@@ -173,7 +193,7 @@ def _borrowed(state: CellState, out: Path) -> bool:
             if not (out / wanted).exists():
                 with atomic_folder(out / wanted) as part:
                     shutil.copytree(found, part, dirs_exist_ok=True)
-    return (state.folder / "cell.json").is_file()
+    return _state(state.cell, out).result is not None
 
 
 @contextmanager
