@@ -2,7 +2,7 @@
 
 from talkingface.metrics.base import ClipMetric, ClipScore, MeanMetric
 from talkingface.metrics.blink import BlinkDuration, BlinkRate
-from talkingface.metrics.distribution import FID, FVD, KID, DistributionMetric, FrechetDistance
+from talkingface.metrics.distribution import FID, FVD, KID, DistributionMetric, FrechetDistance, InceptionFeatures
 from talkingface.metrics.diversity import SeedDiversity, SeedEnergyScore, energy_score, seed_diversity
 from talkingface.metrics.faces import ArcFace, ArcFaceR18, ArcFaceR50, FaceDetector, FaceNet, WholeFrameArcFace
 from talkingface.metrics.fan import FANLandmarks
@@ -61,7 +61,6 @@ from talkingface.metrics.motion import (
     PoseDistance,
     RawJitter,
 )
-from talkingface.metrics.networks.inception import InceptionFeatures
 from talkingface.metrics.regions import (
     EyesError,
     EyesPSNR,

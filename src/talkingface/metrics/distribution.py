@@ -3,6 +3,8 @@
 import hashlib
 import math
 from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -10,12 +12,38 @@ from torch import Tensor
 
 from talkingface.core.checks import check_shape
 from talkingface.core.errors import ConfigError
+from talkingface.core.frozen import Frozen
 from talkingface.metrics.base import ClipMetric
 from talkingface.metrics.functional.frechet import frechet_distance, kernel_distance, moments
-from talkingface.metrics.track import ScoredClip
+from talkingface.metrics.networks.inception import load_inception
+from talkingface.metrics.track import Extractor, ScoredClip, Track
 
+BATCH = 8  # frames
 PREDICTED, HALF_A, HALF_B = range(3)  # the sets of rows; the two halves together are the real ones
 ENOUGH = 10_000  # frames from which an FID of 2048 features is commonly compared; below, its bias is large
+
+
+class InceptionFeatures(Extractor):
+    """What the network of FID sees in each frame: ``(T, 2048)``, never NaN."""
+
+    networks = ("inception-fid",)
+    convention = (
+        "inception/fid2015: TensorFlow Inception of 2015-12-05 by pytorch-fid's weights, pool3 2048-d, RGB / 255, "
+        "bilinear to 299 px (align_corners False, no anti-aliasing), 2x - 1, float32"
+    )
+
+    def __init__(self, device: str = "cpu", weights: Mapping[str, str | Path] | None = None) -> None:
+        super().__init__(device, weights)
+        self.network = Frozen(load_inception(self.files["inception-fid"])).to(self.device)
+
+    def extract(self, track: Track) -> Tensor:
+        """Rows ``(T, 2048)``; see :meth:`Extractor.extract`."""
+        with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
+            batches = [
+                self.network(frames.to(self.device, memory_format=torch.channels_last).float() / 255).cpu()
+                for frames in track.data.split(BATCH)
+            ]
+        return torch.cat(batches)
 
 
 class DistributionMetric(ClipMetric):

@@ -9,11 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from talkingface.core.component import load_exactly
-from talkingface.core.frozen import Frozen
 from talkingface.core.tensors import read_tensors
-from talkingface.metrics.track import Extractor, Track
 
-BATCH = 8  # frames
 SIDE = 299  # pixels, what the graph was trained at
 EPSILON = 1e-3  # of its batch normalisations
 
@@ -118,29 +115,6 @@ class FIDInception(nn.Module):
             if name in ("Conv2d_2b_3x3", "Conv2d_4a_3x3"):
                 hidden = functional.max_pool2d(hidden, 3, 2)
         return hidden.mean(dim=(2, 3))
-
-
-class InceptionFeatures(Extractor):
-    """What the network of FID sees in each frame: ``(T, 2048)``, never NaN."""
-
-    networks = ("inception-fid",)
-    convention = (
-        "inception/fid2015: TensorFlow Inception of 2015-12-05 by pytorch-fid's weights, pool3 2048-d, RGB / 255, "
-        "bilinear to 299 px (align_corners False, no anti-aliasing), 2x - 1, float32"
-    )
-
-    def __init__(self, device: str = "cpu", weights: Mapping[str, str | Path] | None = None) -> None:
-        super().__init__(device, weights)
-        self.network = Frozen(load_inception(self.files["inception-fid"])).to(self.device)
-
-    def extract(self, track: Track) -> Tensor:
-        """Rows ``(T, 2048)``; see :meth:`Extractor.extract`."""
-        with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
-            batches = [
-                self.network(frames.to(self.device, memory_format=torch.channels_last).float() / 255).cpu()
-                for frames in track.data.split(BATCH)
-            ]
-        return torch.cat(batches)
 
 
 def load_inception(path: str | Path) -> FIDInception:
