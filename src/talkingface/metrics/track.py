@@ -25,6 +25,9 @@ class Track:
         extractors: name → what finds that feature.
         known: features that are known already, such as landmarks from a file, ``(T, …)``.
 
+    Attributes:
+        path: the file that the frames were decoded from, where it is to be scored itself; a view has none.
+
     >>> track = Track(torch.arange(3).reshape(3, 1, 1, 1).expand(3, 3, 2, 2).byte(), {}, {"pose": torch.eye(3)})
     >>> view = track.select([2, 2])
     >>> view.data[:, 0, 0, 0].tolist(), view.feature("pose").tolist()
@@ -36,6 +39,7 @@ class Track:
     ) -> None:
         self.data = data
         self.extractors = extractors
+        self.path: Path | None = None
         self._features = dict(known or {})
         self._parent: tuple[Track, Tensor] | None = None
 
@@ -130,6 +134,10 @@ class ScoredClip:
     audio: Track | None = None
     path: Path | None = None
     fps: float = 25.0
+
+    def __post_init__(self) -> None:
+        if self.path is not None:
+            self.video.path = self.path  # for extractors that replay a chain of codecs
 
     @classmethod
     def of(cls, clip: ClipPrediction, extractors: Mapping[str, Extractor] | None = None) -> "ScoredClip":

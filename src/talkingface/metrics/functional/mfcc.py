@@ -18,6 +18,7 @@ LIFTER = 22
 EPSILON = torch.finfo(torch.float64).eps  # in place of a power of zero, whose logarithm is infinite
 WINDOW, STEP = 20, 4  # columns: what SyncNet hears at once, and how far the next window lies, one video frame
 FULL_SCALE = 32768.0
+BLOCK = 4096  # frames transformed together, so that an hour of speech needs no gigabytes
 
 
 def int16_values(wave: Tensor) -> Tensor:
@@ -46,11 +47,19 @@ def power_spectra(samples: Tensor) -> Tensor:
     Returns:
         float64 ``(1 + ceil((S - 400) / 160), 257)``, one row at least.
     """
+    return _spectra(_frames(samples))
+
+
+def _frames(samples: Tensor) -> Tensor:
+    """Overlapping views of the pre-emphasised samples, ``(N, 400)``."""
     samples = samples.double()
     emphasised = torch.cat([samples[:1], samples[1:] - PRE_EMPHASIS * samples[:-1]])
     count = 1 + max(0, math.ceil((len(samples) - FRAME) / HOP))
     padded = functional.pad(emphasised, (0, (count - 1) * HOP + FRAME - len(samples)))
-    frames = padded.unfold(0, FRAME, HOP)  # no window function: rectangular
+    return padded.unfold(0, FRAME, HOP)  # no window function: rectangular
+
+
+def _spectra(frames: Tensor) -> Tensor:
     spectra: Tensor = torch.fft.rfft(frames, SPECTRUM).abs().square() / SPECTRUM
     return spectra
 
@@ -83,16 +92,19 @@ def mfcc(samples: Tensor) -> Tensor:
     Returns:
         float64 ``(1 + ceil((S - 400) / 160), 13)``, one row at least.
     """
-    spectra = power_spectra(samples)
     order = torch.arange(COEFFICIENTS, dtype=torch.float64)
     middles = torch.arange(FILTERS, dtype=torch.float64) + 0.5
     cosines = math.sqrt(2 / FILTERS) * torch.cos(math.pi / FILTERS * order[:, None] * middles)
+    # The DCT's first row has another scale, but the coefficient that it gives is replaced.
     lifter = 1 + LIFTER / 2 * torch.sin(math.pi * order / LIFTER)
-    # The scale of the DCT's first row does not matter: its coefficient is replaced.
-    coefficients = mel_energies(spectra).log() @ cosines.T * lifter
-    power = spectra.sum(-1)
-    coefficients[:, 0] = power.masked_fill(power == 0, EPSILON).log()
-    return coefficients
+    parts = []
+    for frames in _frames(samples).split(BLOCK):
+        spectra = _spectra(frames)
+        coefficients = mel_energies(spectra).log() @ cosines.T * lifter
+        power = spectra.sum(-1)
+        coefficients[:, 0] = power.masked_fill(power == 0, EPSILON).log()
+        parts.append(coefficients)
+    return torch.cat(parts)
 
 
 def mfcc_windows(coefficients: Tensor, count: int) -> Tensor:

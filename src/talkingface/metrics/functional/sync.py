@@ -13,6 +13,7 @@ from talkingface.metrics.functional.tracking import median_filter
 SHIFTS = 15  # frames either way
 EPSILON = 1e-6  # that torch's pairwise_distance adds to each component of a difference
 SMOOTHING = 9  # windows of the median filter over the confidence
+BLOCK = 64  # windows compared together, 16 MB of differences
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,15 @@ def lip_sync(lips: Tensor, speech: Tensor, shifts: int = SHIFTS, valid_only: boo
     check_shape(speech, tuple(lips.shape), "speech")
     if len(lips) == 0:
         raise ShapeError("there are no windows of lips and speech to compare.")
-    lips, speech = lips.double(), speech.double()
     padded = functional.pad(speech, (0, 0, shifts, shifts))
-    count = len(lips)
-    columns = [(lips - padded[k : k + count] + EPSILON).norm(dim=-1) for k in range(2 * shifts + 1)]
-    distances = torch.stack(columns, dim=-1)
+    width, count = 2 * shifts + 1, len(lips)
+    blocks = []
+    for start in range(0, count, BLOCK):
+        mine = lips[start : start + BLOCK].double()[:, None]
+        heard = padded[start : start + len(mine) + width - 1].double().unfold(0, width, 1).mT
+        blocks.append((mine - heard + EPSILON).norm(dim=-1))
+    distances = torch.cat(blocks)
     if valid_only:
-        heard = torch.arange(count)[:, None] + torch.arange(-shifts, shifts + 1)
-        distances = distances.masked_fill((heard < 0) | (heard >= count), torch.nan)
+        partner = torch.arange(count)[:, None] + torch.arange(-shifts, shifts + 1)
+        distances = distances.masked_fill((partner < 0) | (partner >= count), torch.nan)
     return LipSync(distances)

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from talkingface.core.component import load_exactly
-from talkingface.core.tensors import flatten_tensors, read_tensors
+from talkingface.core.tensors import read_tensors
+from talkingface.metrics.networks.filling import empty, widened
 
 FEATURES = 1024  # length of an embedding
 WINDOW = 5  # video frames that one embedding sees
@@ -59,10 +60,10 @@ class SyncNet(nn.Module):
         Raises:
             WeightsError: missing or damaged file, or one of another network.
         """
-        network = cls()
-        tensors = flatten_tensors(read_tensors(path))
+        network = empty(cls)
+        tensors = widened(read_tensors(path))
         # Counters of training steps: files written before PyTorch 0.4.1 lack them, and inference never reads them.
-        counters = {name: value for name, value in network.state_dict().items() if name.endswith("num_batches_tracked")}
+        counters = {name: torch.tensor(0) for name in network.state_dict() if name.endswith("num_batches_tracked")}
         load_exactly(network, counters | tensors, str(path))
         return network.eval().requires_grad_(False).to(device)
 
