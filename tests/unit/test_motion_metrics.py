@@ -90,6 +90,14 @@ def test_lost_frames_are_left_out_of_the_spread_and_listed():
     assert metric.lost == 1
 
 
+def test_a_head_seen_once_has_no_spread():
+    heads = torch.full((5, 3, 3), torch.nan)
+    heads[2] = torch.eye(3)
+    metric = metrics.HeadMotion()
+    assert metric(heads).isnan()
+    assert metric.lost == 5
+
+
 @pytest.mark.parametrize("metric", [metrics.HeadMotion, metrics.HeadMotionDelta])
 def test_one_frame_has_no_motion_to_score(metric):
     with pytest.raises(UnscorableError, match="shorter than 2"):

@@ -48,7 +48,8 @@ class FANLandmarks(Extractor):
         boxes = track.feature("face")[:, :4]
         points = torch.full((len(track), 68, 2), torch.nan)
         found = (~boxes.isnan().any(1)).nonzero()[:, 0]
-        for rows in found.split(BATCH):
+        for start in range(0, len(found), BATCH):
+            rows = found[start : start + BATCH]
             points[rows] = self._read(track.data[rows], boxes[rows].double())
         return points
 

@@ -86,6 +86,8 @@ class HeadMotion(MeanMetric):
     def values(self, pose: Tensor) -> Tensor:
         """Rotation matrices ``(T, 3, 3)`` → the clip's value in every frame with a face, NaN in the lost ones."""
         found = found_frames(pose, 2)
+        if found.sum() < 2:
+            return torch.full((len(pose),), torch.nan)
         spread = functional.pose_spread(euler(pose[found].double())).mean()
         return torch.where(found, spread, torch.nan)
 

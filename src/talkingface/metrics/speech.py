@@ -51,7 +51,7 @@ class SilentLips(MeanMetric):
     needs = ("video.landmarks", "audio", "fps")
     convention = (
         f"silent-lip/median: median |opening − mean of its silence|, {_OPENING}, in silences of 0.3 s and more "
-        "(frames 35 dB below the loudest, or below −60 dB full scale), clip → data set"
+        "(frames 25 dB below the loudest, or below −60 dB full scale), clip → data set"
     )
     citation = "THEval (2026), silent lip stability"
 
