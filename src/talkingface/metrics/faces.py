@@ -75,7 +75,9 @@ class FaceEmbedding(Extractor):
         """uint8 frames ``(T, 3, H, W)`` → unit vectors ``(T, 512)``, NaN where no face was found."""
         frames, faces = _frames(track), self.faces(track)
         rows = torch.full((len(frames), EMBEDDING), float("nan"))
-        for index in (~faces.isnan().any(-1)).nonzero()[:, 0].split(BATCH):
+        seen = (~faces.isnan().any(-1)).nonzero()[:, 0]
+        for start in range(0, len(seen), BATCH):
+            index = seen[start : start + BATCH]
             rows[index] = self.embed(self.crops(frames[index], faces[index]))
         return rows
 

@@ -52,7 +52,9 @@ class MTCNN:
         """
         from facenet_pytorch.models.utils.detect_face import detect_face
 
-        found = []
+        found: list[tuple[Tensor, Tensor]] = []
+        if min(frames.shape[-2:]) < least:  # facenet-pytorch fails where no size of face fits the frame
+            return [(torch.zeros(0, 5), torch.zeros(0, 5, 2)) for _ in frames]
         for part in frames.split(STAGE_BATCH):
             pixels = part.permute(0, 2, 3, 1).to(self.device)
             boxes, points = detect_face(pixels, least, *self.stages, THRESHOLDS, FACTOR, self.device)
