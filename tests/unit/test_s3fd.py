@@ -19,6 +19,14 @@ def network(**filled: Tensor) -> S3FDNet:
     return net
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def drawn_file(tmp_path_factory) -> Path:
     torch.manual_seed(0)
