@@ -10,6 +10,7 @@ from torch import Tensor
 
 from talkingface.core.errors import WeightsError
 from talkingface.metrics import FANLandmarks, Track
+from talkingface.metrics.fan import read_heatmaps
 
 FILE = "2DFAN4-11f355bf06.pth.tar"
 BOXES = torch.tensor([[60.0, 50.0, 190.0, 210.0], [-20.0, 30.0, 120.0, 170.0]])  # the second leaves the frame
@@ -50,8 +51,10 @@ def face(*boxes: Tensor | None) -> Tensor:
 
 
 def test_landmarks_are_those_of_the_library_and_lost_faces_are_nan(home, weights, frames, monkeypatch):
-    from face_alignment import FaceAlignment, LandmarksType
+    from face_alignment import FaceAlignment, LandmarksType, utils
 
+    for name in ("_get_preds_fromhm", "transform_np"):  # as plain Python: Numba would compile for 13 s
+        monkeypatch.setattr(utils, name, getattr(utils, name).py_func)
     monkeypatch.setenv("TORCH_HOME", str(home))
     library = FaceAlignment(LandmarksType.TWO_D, device="cpu", compile=False, face_detector="folder")
     wanted = [
@@ -71,6 +74,22 @@ def test_a_video_without_a_face_costs_no_look_through_the_network(weights, frame
     found = extractor.extract(Track(frames, {}, {"face": face(None, None, None)}))
     assert found.shape == (3, 68, 2)
     assert found.isnan().all()
+
+
+def test_peaks_are_read_as_the_library_reads_them(monkeypatch):
+    from face_alignment import utils
+
+    for name in ("_get_preds_fromhm", "transform_np"):
+        monkeypatch.setattr(utils, name, getattr(utils, name).py_func)
+    heatmaps = torch.rand(2, 68, 64, 64, generator=torch.Generator().manual_seed(3))
+    for point, place in enumerate([(0, 0), (0, 63), (63, 0), (63, 63), (0, 30), (30, 63), (1, 1), (62, 62)]):
+        heatmaps[:, point][(..., *place)] = 2.0  # corners and edges have no neighbours on all sides
+    centres, scales = torch.tensor([[128.3, 90.1], [-7.2, 40.9]]).double(), torch.tensor([1.37, 0.71]).double()
+    wanted = [
+        utils.get_preds_fromhm(heatmap[None].numpy(), centre.numpy(), float(scale))[1][0]
+        for heatmap, centre, scale in zip(heatmaps, centres, scales, strict=True)
+    ]
+    assert (read_heatmaps(heatmaps, centres, scales).numpy() == np.stack(wanted)).all()
 
 
 def test_missing_weights_name_the_command_and_nothing_is_downloaded(tmp_path, monkeypatch):

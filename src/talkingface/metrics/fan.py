@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from talkingface.core.component import load_exactly
@@ -14,6 +13,7 @@ from talkingface.metrics.track import Extractor, Track
 
 BATCH = 8  # faces at once, 256×256 each
 REFERENCE = 195.0  # side of the face box, in pixels, for which the network's crop has scale 1
+SIDE = 200.0  # of the crop at scale 1, in pixels
 RISE = 0.12  # of the box's height: FAN's crop lies that much above the box's centre
 
 
@@ -21,7 +21,7 @@ class FANLandmarks(Extractor):
     """Landmarks as face-alignment finds them, in the face that the extractor ``face`` found.
 
     The library's own object is not used: it would load a face detector of its own, download what is missing, and
-    compile. Its network, its crop and its reading of the heatmaps are.
+    compile. Its network and its crop are.
     """
 
     networks = ("fan",)
@@ -55,17 +55,42 @@ class FANLandmarks(Extractor):
 
     @torch.inference_mode()
     def _read(self, frames: Tensor, boxes: Tensor) -> Tensor:
-        from face_alignment.utils import crop, flip, get_preds_fromhm
+        from face_alignment.utils import crop, flip
 
         sides = boxes[:, 2:] - boxes[:, :2]
-        centres = ((boxes[:, :2] + boxes[:, 2:]) / 2 - torch.tensor([0.0, RISE]) * sides).numpy()
-        scales = (sides.sum(1) / REFERENCE).numpy()
-        images: list[NDArray[np.uint8]] = list(frames.permute(0, 2, 3, 1).contiguous().numpy())
-        crops = np.stack([crop(*of) for of in zip(images, centres, scales, strict=True)])
+        centres = (boxes[:, :2] + boxes[:, 2:]) / 2 - torch.tensor([0.0, RISE]) * sides
+        scales = sides.sum(1) / REFERENCE
+        images = frames.permute(0, 2, 3, 1).contiguous().numpy()
+        crops = np.stack([crop(*of) for of in zip(images, centres.numpy(), scales.numpy(), strict=True)])
         faces = torch.from_numpy(crops).permute(0, 3, 1, 2).float().div(255).to(self.device)
         heatmaps = self.network(faces)[-1] + flip(self.network(flip(faces))[-1], is_label=True)
-        read = [
-            get_preds_fromhm(heatmap[None], centre, scale)[1][0]
-            for heatmap, centre, scale in zip(heatmaps.float().cpu().numpy(), centres, scales, strict=True)
-        ]
-        return torch.from_numpy(np.stack(read))
+        return read_heatmaps(heatmaps.float().cpu(), centres, scales)
+
+
+def read_heatmaps(heatmaps: Tensor, centres: Tensor, scales: Tensor) -> Tensor:
+    """Peaks of heatmaps as pixels of the frame, by face-alignment's rule (its own code takes Numba 13 s to compile).
+
+    A peak is moved a quarter of a cell towards its higher neighbour; pixels are whole numbers, cut off.
+
+    Args:
+        heatmaps: ``(N, 68, S, S)``.
+        centres: of the crops in the frame, ``(N, 2)``, x then y.
+        scales: of the crops, whose side is 200 pixels times this, ``(N,)``.
+
+    Returns:
+        ``(N, 68, 2)`` float32, x then y.
+    """
+    size = heatmaps.shape[-1]
+    flat = heatmaps.flatten(2)
+    peak = flat.argmax(-1)
+    x, y = peak % size, peak // size
+    inside = (x > 0) & (x < size - 1) & (y > 0) & (y < size - 1)
+
+    def slope(step: int) -> Tensor:
+        at = torch.where(inside, peak, size + 1)  # any cell with neighbours
+        difference = (flat.gather(2, (at + step)[..., None]) - flat.gather(2, (at - step)[..., None]))[..., 0]
+        return difference.sign() * inside
+
+    where = torch.stack((x + 0.25 * slope(1), y + 0.25 * slope(size)), -1).double() + 0.5
+    frame = (where / size - 0.5) * (SIDE * scales)[:, None, None] + centres[:, None]
+    return frame.trunc().float()
