@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -33,6 +33,7 @@ from talkingface.core.files import atomic_folder
 from talkingface.core.media import VideoWriter
 from talkingface.core.provenance import git_commit
 from talkingface.core.records import ClipPrediction
+from talkingface.evaluation.face_reader import synthetic_extractors
 from talkingface.evaluation.leakage import Codes, encode_clips, identity_leakage
 from talkingface.evaluation.scoring import Extractors, Scorer, metric_class, needed_features
 from talkingface.evaluation.synthetic import (
@@ -157,9 +158,9 @@ def _judge(animator: Animator, job: Job, folder: Path) -> dict[str, Any]:
     wanted, evaluation = job["metrics"], job["evaluation"]
     people, seed, frames = job["people"], evaluation["seed"], evaluation["frames"]
     metrics = [name for name in wanted if name not in TRUTH and name != LEAKAGE]
-    missing = {name: lacking for name in metrics if (lacking := lacking_networks(name))}
+    extractors = Extractors("cpu", given=synthetic_extractors())  # networks for real faces do not know drawn ones
+    missing = {name: lacking for name in metrics if (lacking := lacking_networks(name, extractors.built))}
     metrics = [name for name in metrics if name not in missing]
-    extractors = Extractors("cpu")
     scorer = Scorer(metrics, extractors, [f"{task}/{system}" for task in REENACT for system in SYSTEMS])
     rows = []
     for task, reenact in REENACT.items():
@@ -179,7 +180,8 @@ def _judge(animator: Animator, job: Job, folder: Path) -> dict[str, Any]:
         "leakage": _leakage(animator, people, seed) if LEAKAGE in wanted else {},
         "missing": missing,
         "failures": [vars(failure) for failure in scorer.failures],
-        "conventions": {name: metric_class(name).convention for name in metrics},
+        "conventions": {name: metric_class(name).convention for name in metrics}
+        | {name: extractors[name].convention for kind in map(metric_class, metrics) for name in needed_features(kind)},
     }
 
 
@@ -194,15 +196,16 @@ def _leakage(animator: Animator, people: list[int], seed: int) -> dict[str, Any]
     return asdict(identity_leakage(codes([seed + 2, seed + 3]), codes([seed + 4]), seed))
 
 
-def lacking_networks(metric: str) -> list[str]:
+def lacking_networks(metric: str, given: Collection[str] = ()) -> list[str]:
     """Networks of a metric, and of what it needs, whose weights are not on this machine.
 
     Args:
         metric: its registry name.
+        given: features that need none of the registry's extractors.
     """
     kind = metric_class(metric)
     names: Iterable[str] = kind.networks
-    for feature in sorted(needed_features(kind) & set(registry.names("extractor"))):
+    for feature in sorted((needed_features(kind) & set(registry.names("extractor"))) - set(given)):
         extractor: type[Extractor] = registry.load("extractor", feature)
         names = (*names, *extractor.networks)
     return [name for name in dict.fromkeys(names) if not is_here(name)]

@@ -46,7 +46,7 @@ class Evaluation:
     """
 
     people: int = 12
-    frames: int = 30
+    frames: int = 40
     seed: int = 7_000_001  # not among the seeds of the rendered sets
 
     @property
