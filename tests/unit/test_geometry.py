@@ -2,7 +2,18 @@ import pytest
 import torch
 
 from talkingface.core.errors import ShapeError
-from talkingface.core.geometry import base_grid, geodesic_angle, rotation, sample
+from talkingface.core.geometry import (
+    HOPENET_BINS,
+    LIVEPORTRAIT_BINS,
+    base_grid,
+    euler,
+    expected_degrees,
+    facevid2vid_rotation,
+    geodesic_angle,
+    liveportrait_rotation,
+    rotation,
+    sample,
+)
 
 NOSE = torch.tensor([0.0, 0.0, -1.0])  # z is into the screen, so the nose points out of it
 CROWN = torch.tensor([0.0, -1.0, 0.0])  # y is down
@@ -42,6 +53,32 @@ def test_a_rotation_is_orthogonal_and_keeps_handedness():
     assert torch.allclose(torch.linalg.det(matrix), torch.ones(50, dtype=torch.float64))
 
 
+def test_euler_angles_are_the_inverse_of_rotation():
+    pose = torch.tensor([[20.0, -30.0, 40.0], [-85.0, 170.0, -170.0]], dtype=torch.float64)
+    assert torch.allclose(euler(rotation(pose)), pose)
+    assert not torch.allclose(euler(rotation(pose).mT), pose)  # the control
+
+
+def test_convention_liveportrait_turns_row_vectors():
+    pose = torch.tensor([20.0, 30.0, 40.0])
+    assert torch.allclose(NOSE @ liveportrait_rotation(pose), rotation(pose) @ NOSE)
+
+
+def test_convention_face_vid2vid_applies_roll_first_and_is_ten_degrees_off():
+    pose = torch.tensor([20.0, 30.0, 40.0], dtype=torch.float64)
+    assert geodesic_angle(facevid2vid_rotation(pose), rotation(pose)) > 10
+    for axis in torch.eye(3, dtype=torch.float64):  # about one axis only its rounded π differs
+        assert geodesic_angle(facevid2vid_rotation(pose * axis), rotation(pose * axis)) < 0.03
+
+
+@pytest.mark.parametrize(("first_bin", "middle"), [(LIVEPORTRAIT_BINS, 0.0), (HOPENET_BINS, -1.5)])
+def test_convention_a_bin_is_three_degrees(first_bin, middle):
+    assert expected_degrees(torch.zeros(66), first_bin).item() == pytest.approx(middle, abs=1e-4)
+    sure = torch.full((66,), -100.0)
+    sure[40] = 100.0
+    assert expected_degrees(sure, first_bin).item() == pytest.approx(40 * 3 - first_bin)
+
+
 def test_a_pose_of_another_width_is_refused():
     with pytest.raises(ShapeError, match="pose"):
         rotation(torch.zeros(2, 4))
@@ -52,6 +89,11 @@ def test_the_angle_between_a_head_and_its_turn_is_the_turn(degrees):
     first = rotation(torch.tensor([10.0, -20.0, 5.0], dtype=torch.float64))
     turn = rotation(torch.tensor([0.0, degrees, 0.0], dtype=torch.float64))
     assert geodesic_angle(first, first @ turn).item() == pytest.approx(degrees, abs=1e-4)
+
+
+def test_a_head_is_at_no_angle_from_itself_in_single_precision():
+    heads = rotation(torch.randn(200, 3, generator=torch.Generator().manual_seed(0)) * 40)
+    assert geodesic_angle(heads, heads).max() == 0
 
 
 def test_the_angle_is_symmetric():

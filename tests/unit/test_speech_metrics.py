@@ -53,6 +53,14 @@ def test_lips_that_follow_the_sound_correlate_with_it():
     assert metrics.LipLoudness()(faces(30 - 100 * LEVEL), speech(LEVEL), 25.0).item() == pytest.approx(-1, abs=1e-6)
 
 
+def test_a_clip_brings_its_own_sound_and_rate():
+    video = metrics.Track(torch.zeros(50, 3, 2, 2, dtype=torch.uint8), {}, {"landmarks": faces(100 * LEVEL)})
+    clip = metrics.ScoredClip("clip", video, audio=metrics.Track(speech(LEVEL), {}))
+    assert metrics.LipLoudness().update_clip(clip).value == pytest.approx(1, abs=1e-6)
+    with pytest.raises(UnscorableError, match="audio"):
+        metrics.LipLoudness().update_clip(metrics.ScoredClip("clip", video))
+
+
 def test_lips_that_are_late_correlate_less():
     values = [metrics.LipLoudness()(faces(100 * LEVEL.roll(k)), speech(LEVEL), 25.0).item() for k in (0, 1, 2)]
     assert values == sorted(values, reverse=True)
