@@ -61,6 +61,14 @@ def test_length_of_an_embedding_does_not_matter():
     torch.testing.assert_close(embedding_distance(3 * first, second / 7), embedding_distance(first, second))
 
 
+def test_an_identical_embedding_scores_best_and_never_better():
+    embeddings = torch.randn(50, 512, generator=torch.Generator().manual_seed(0))
+    assert (embedding_distance(embeddings, embeddings) == 0).all()
+    similarity = cosine(embeddings, embeddings)
+    assert (similarity <= 1).all()
+    torch.testing.assert_close(similarity, torch.ones(50, dtype=torch.float64), atol=1e-12, rtol=0)
+
+
 def test_embeddings_of_two_networks_are_refused():
     with pytest.raises(ShapeError):
         cosine(torch.zeros(2, 3), torch.zeros(2, 4))

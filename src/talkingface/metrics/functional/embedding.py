@@ -28,7 +28,8 @@ def cosine(first: Tensor, second: Tensor) -> Tensor:
     [1.0, 0.0]
     """
     check_shape(second, tuple(first.shape), "second")
-    return (functional.normalize(first.double(), dim=-1) * functional.normalize(second.double(), dim=-1)).sum(-1)
+    first, second = functional.normalize(first.double(), dim=-1), functional.normalize(second.double(), dim=-1)
+    return (first * second).sum(-1).clamp(-1, 1)  # rounding can leave the range by 1e-16
 
 
 def embedding_distance(first: Tensor, second: Tensor) -> Tensor:
@@ -46,7 +47,9 @@ def embedding_distance(first: Tensor, second: Tensor) -> Tensor:
     Raises:
         ShapeError: two shapes.
     """
-    return 2 - 2 * cosine(first, second)
+    check_shape(second, tuple(first.shape), "second")
+    first, second = functional.normalize(first.double(), dim=-1), functional.normalize(second.double(), dim=-1)
+    return (first - second).square().sum(-1)
 
 
 def mean_embedding(embeddings: Tensor) -> Tensor:
