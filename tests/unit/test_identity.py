@@ -113,6 +113,14 @@ def test_a_long_clip_weighs_no_more_than_a_short_one():
     assert metric.compute().item() == pytest.approx(0.75, abs=1e-7)
 
 
+def test_a_clip_that_is_added_after_the_value_was_read_counts():
+    metric = CSIM()
+    metric.update_clip(clip("arcface", units(0), units(0)))
+    assert metric.compute() == 1
+    metric.update_clip(clip("arcface", units(90), units(0)))
+    assert metric.compute().item() == pytest.approx(0.5, abs=1e-7)
+
+
 def faces(*counts: float) -> Tensor:
     rows = torch.ones(len(counts), 16)
     rows[:, 15] = torch.tensor(counts)

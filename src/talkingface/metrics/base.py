@@ -116,7 +116,11 @@ class MeanMetric(ClipMetric):
 
     def update_clip(self, clip: ScoredClip) -> ClipScore:
         """Add one clip; see :meth:`ClipMetric.update_clip`."""
-        return self._add(self.values(*(clip[need] for need in self.needs)))
+        score = self._add(self.values(*(clip[need] for need in self.needs)))
+        # What torchmetrics does around ``update``: a value that was computed before holds no longer.
+        self._computed = None
+        self._update_count += 1
+        return score
 
     def compute(self) -> Tensor:
         """Mean over clips, a float64 scalar; NaN when there were none."""
