@@ -33,7 +33,6 @@ from talkingface.core.files import atomic_folder
 from talkingface.core.media import VideoWriter
 from talkingface.core.provenance import git_commit
 from talkingface.core.records import ClipPrediction
-from talkingface.evaluation.face_reader import synthetic_extractors
 from talkingface.evaluation.leakage import Codes, encode_clips, identity_leakage
 from talkingface.evaluation.scoring import Extractors, Scorer, metric_class, needed_features
 from talkingface.evaluation.synthetic import (
@@ -44,6 +43,7 @@ from talkingface.evaluation.synthetic import (
     score_frames,
     self_reenactments,
 )
+from talkingface.evaluation.synthetic_extractors import synthetic_extractors
 from talkingface.metrics import Extractor, ScoredClip, Track
 from talkingface.pipelines.animator import Animator, load
 from talkingface.pipelines.export import export_checkpoint

@@ -19,7 +19,7 @@ from talkingface.evaluation.inputs import output_path
 from talkingface.evaluation.job import Job
 from talkingface.evaluation.reading import ClipReader
 from talkingface.evaluation.scoring import Extractors, Failure, Row, Scorer, check_metrics
-from talkingface.metrics import ScoredClip
+from talkingface.metrics import Extractor, ScoredClip
 
 EMBEDDINGS = ("arcface", "arcface-whole", "facenet")  # features whose clip means tell persons apart
 
@@ -114,11 +114,11 @@ def _work(rank: int, job: Job, processes: int, folder: str) -> None:
 
 def _score_share(job: Job, mine: range, progress: Callable[[int, int], None] | None) -> dict[str, Any]:
     """Score some of the pairs; gives plain values and tensors only, so that processes can hand them over."""
-    given = {}
+    given: dict[str, Extractor] = {}
     if job.synthetic:
-        from talkingface.evaluation.synthetic import synthetic_extractors
+        from talkingface.evaluation.face_reader import synthetic_extractors
 
-        given = synthetic_extractors(job.device)
+        given = dict(synthetic_extractors(job.device))
     extractors = Extractors(job.device, job.weights, given)
     scorer = Scorer(job.metrics, extractors, job.systems, job.settings)
     reader = ClipReader(job, extractors)
@@ -137,7 +137,7 @@ def _score_share(job: Job, mine: range, progress: Callable[[int, int], None] | N
     return {
         "rows": scorer.rows,
         "failures": [asdict(failure) for failure in scorer.failures],
-        "sets": scorer.set_reports(synchronised=distributed.is_initialized()),
+        "sets": scorer.set_reports(),
         "embeddings": embeddings,
         "paths": list(paths),
         "sizes": list(sizes),

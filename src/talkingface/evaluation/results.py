@@ -154,7 +154,6 @@ def results_table(results: Sequence[Results], mix: bool = False) -> Table:
     systems = [*names, *controls]
     if REAL in given:
         systems.append(REAL)
-        rows = [*rows, {"system": REAL, "clip": "", "identity": ""}]
         given[REAL] = dict.fromkeys(metrics, Cell(note="—")) | given[REAL]
     notes = [
         f"card {one.hash}{'' if len(results) == 1 else f' ({one.name})'}" for one in (results if unlike else [first])

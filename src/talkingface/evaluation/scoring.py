@@ -1,7 +1,6 @@
 """Metrics applied to one clip after the other: what each says, what it lost, and why it had nothing to say."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -155,18 +154,12 @@ class Scorer:
         self.rows.append({"system": system, "clip": clip, **facts} | dict.fromkeys(self.metrics, float("nan")))
         self.failures.append(Failure(system, clip, "", reason.rstrip(".")))
 
-    def set_reports(self, synchronised: bool) -> dict[str, dict[str, dict[str, Any]]]:
-        """What metrics of sets say: system → metric → report.
-
-        Args:
-            synchronised: whether other processes hold clips of the same sets.
-        """
-        reports: dict[str, dict[str, dict[str, Any]]] = {}
-        for system, metrics in self.sets.items():
-            for name, metric in metrics.items():
-                with metric.sync_context() if synchronised else nullcontext():
-                    reports.setdefault(system, {})[name] = metric.report()  # type: ignore[operator]
-        return reports
+    def set_reports(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """What metrics of sets say of the clips of all processes: system → metric → report."""
+        return {
+            system: {name: metric.report() for name, metric in metrics.items()}  # type: ignore[operator]
+            for system, metrics in self.sets.items()
+        }
 
     def features(self) -> set[str]:
         """Features that the metrics need."""
