@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from talkingface.bench.plan import CONTROLS, read_plan, set_option
+from talkingface.bench.options import set_option
+from talkingface.bench.plan import CONTROLS, read_plan
 from talkingface.cli.bench import benches
 from talkingface.cli.recipes import find_config
 from talkingface.cli.short_names import written_out

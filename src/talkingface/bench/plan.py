@@ -2,8 +2,6 @@
 
 import copy
 import hashlib
-import importlib
-import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +11,7 @@ from typing import Any
 import yaml
 
 from talkingface import registry
+from talkingface.bench.options import Config, set_option
 from talkingface.core.errors import ConfigError, did_you_mean
 
 FORMAT = 1  # of a cell's result; a change reruns every cell
@@ -22,17 +21,8 @@ CROSS_ONLY = ("expression-leakage", "expression-transfer")
 TRUTH = ("pose-error", "expression-rmse", "landmark-error", *CROSS_ONLY)  # known on synthetic people only
 LEAKAGE = "identity-leakage"
 CONTROLS = ("copy the source", "shuffled", "ground truth")
-ROOTS = ("model", "data", "trainer")
 KEYS = ("title", "source", "base", "options", "variants", "seeds", "steps", "columns", "controls", "evaluation")
-OWN = {  # what the plan itself decides
-    "seed_everything": "seeds",
-    "trainer.max_steps": "steps",
-    "trainer.max_epochs": "steps",
-    "trainer.logger": "nothing: every cell logs to CSV",
-}
 SMOKE_DATA = {"identities": 10, "clips_per_identity": 1, "frames": 4, "pairs_per_clip": 8, "val_pairs_per_clip": 2}
-
-Config = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -233,53 +223,6 @@ def column_names() -> list[str]:
     """Every column that a table may have."""
     clips = [*registry.names("metric"), *(name for name in TRUTH if name not in CROSS_ONLY)]
     return [*clips, *(f"cross/{name}" for name in clips), *CROSS_ONLY, LEAKAGE, *COSTS]
-
-
-def set_option(config: Config, key: str, value: Any) -> None:
-    """Set ``model.motion_encoder.dim`` and the like, as the command line of ``talkingface fit`` does.
-
-    Args:
-        config: of a training run with every short name written out, changed in place.
-        key: dotted; ``init_args`` is left out.
-        value: what it becomes; a part is written as in a recipe, by class or short name.
-
-    Raises:
-        ConfigError: for a key that the class there does not take; its arguments are listed, the nearest first.
-    """
-    for own, decider in OWN.items():
-        if key == own or key.startswith(f"{own}."):
-            raise ConfigError(f"'{key}' is not for overrides; it is decided by {decider}.")
-    root, *names = key.split(".")
-    if root not in ROOTS or not names:
-        raise ConfigError(f"there is no setting '{key}'; it must lie in {did_you_mean(root, ROOTS)}.")
-    node = config.setdefault(root, {})
-    for depth, name in enumerate(names):
-        if not isinstance(node, dict):
-            raise ConfigError(f"'{key}' cannot be set: '{names[depth - 1]}' is {node!r} in the base recipe.")
-        if root == "trainer" and depth == 0:
-            _argument(key, name, "lightning.Trainer")
-        elif isinstance(node.get("class_path"), str):
-            _argument(key, name, node["class_path"])
-            node = node.setdefault("init_args", {})
-        if depth == len(names) - 1:
-            node[name] = value
-        else:
-            node = node.setdefault(name, {})
-
-
-def _argument(key: str, name: str, class_path: str) -> None:
-    """Refuse what a class does not take."""
-    module, _, attribute = class_path.rpartition(".")
-    try:
-        cls = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"'{key}': the class {class_path} cannot be imported ({error}).") from error
-    parameters = inspect.signature(cls).parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return
-    known = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    if name not in known:
-        raise ConfigError(f"'{key}': {class_path} has no '{name}'; it has: {did_you_mean(name, known)}.")
 
 
 def _smoke(config: Config) -> Config:

@@ -9,29 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from talkingface.bench import bench_page
-from talkingface.bench.plan import COSTS, CROSS_ONLY, LEAKAGE, Plan
+from talkingface.bench.plan import Plan
 from talkingface.bench.runner import CellState
+from talkingface.bench.values import (
+    MODEL,
+    all_rows,
+    clip_columns,
+    column_of,
+    metric_of,
+    of_task,
+    pooled_rows,
+    values,
+)
 from talkingface.core.files import write_text
 from talkingface.evaluation.rows import write_rows
-from talkingface.evaluation.scoring import metric_class
 from talkingface.evaluation.statistics import Difference, corrected, estimate, paired_differences
 from talkingface.evaluation.tables import Cell, Column, Table, seed_table
-
-MODEL = "model"
-COST_COLUMNS = {
-    "parameters": Column("parameters", "parameters", "million", None, 2),
-    "minutes": Column("minutes", "training", "min", None, 1),
-    "peak_gb": Column("peak_gb", "memory", "GiB", None, 2),
-}
-TRUTH_COLUMNS = {
-    "pose-error": ("pose error", "°", False, 2),
-    "expression-rmse": ("expression RMSE", "", False, 3),
-    "landmark-error": ("landmark error", "px of 64", False, 2),
-    "expression-leakage": ("expression leakage", "", False, 3),
-    "expression-transfer": ("expression transfer", "", True, 3),
-}
-
-Row = dict[str, Any]
 
 
 def write_report(plan: Plan, states: Sequence[CellState], out: Path) -> dict[str, Any]:
@@ -46,8 +39,8 @@ def write_report(plan: Plan, states: Sequence[CellState], out: Path) -> dict[str
         What ``results.json`` holds.
     """
     table = main_table(plan, states)
-    intervals, differences = interval_table(plan, states), difference_table(plan, states)
-    tables = [table, *(extra for extra in (intervals, differences) if extra is not None)]
+    further = (interval_table(plan, states), difference_table(plan, states))
+    tables = [table, *(one for one in further if one is not None)]
     write_text(out / "table.csv", table.csv())
     write_text(out / "table.md", "\n".join(one.markdown() for one in tables))
     write_text(out / "table.tex", "\n".join(one.latex() for one in tables))
@@ -97,12 +90,12 @@ def interval_table(plan: Plan, states: Sequence[CellState]) -> Table | None:
         plan: what was asked for.
         states: of all its cells.
     """
-    names = _clip_columns(plan, states)
+    names = clip_columns(plan, states)
     rows = {}
     for variant in plan.variants:
-        own = _pooled(states, variant.name)
+        own = pooled_rows(states, variant.name)
         if own and names:
-            found = {name: estimate(_of_task(own, name), metric_of(name), variant.name) for name in names}
+            found = {name: estimate(of_task(own, name), metric_of(name), variant.name) for name in names}
             rows[variant.label] = {name: Cell(one.mean, (one.low, one.high)) for name, one in found.items()}
     if not rows:
         return None
@@ -122,15 +115,16 @@ def difference_table(plan: Plan, states: Sequence[CellState]) -> Table | None:
         states: of all its cells.
     """
     first, *others = plan.variants
-    names, found = _clip_columns(plan, states), differences(plan, states)
+    found = differences(plan, states)
     if not found:
         return None
-    labels = {variant.name: variant.label for variant in others}
     rows: dict[str, dict[str, Cell]] = {}
-    for name, one in zip((name for name in names for _ in range(len(found) // len(names))), found, strict=True):
-        cell = Cell(one.mean, (one.low, one.high), f"p {one.p_holm:.3f}")
-        rows.setdefault(f"{labels[one.system]} − {first.label}", {})[name] = cell
-    columns = tuple(replace(column_of(name), higher_is_better=None) for name in names)
+    for variant in others:
+        own = {column: one for (column, name), one in found.items() if name == variant.name}
+        cells = {column: Cell(one.mean, (one.low, one.high), f"p {one.p_holm:.3f}") for column, one in own.items()}
+        if cells:
+            rows[f"{variant.label} − {first.label}"] = cells
+    columns = tuple(replace(column_of(name), higher_is_better=None) for name in clip_columns(plan, states))
     notes = (
         "paired over the same clips and seeds, mean with 95 % interval over people; p of the sign-flip test over "
         f"people, after Holm's correction for all {len(found)} comparisons of this table. As above, it is about "
@@ -139,101 +133,23 @@ def difference_table(plan: Plan, states: Sequence[CellState]) -> Table | None:
     return Table(f"{plan.title}: differences from {first.label}", columns, rows, frozenset(), notes)
 
 
-def differences(plan: Plan, states: Sequence[CellState]) -> list[Difference]:
-    """Column by column, every variant against the first, corrected over all of them.
+def differences(plan: Plan, states: Sequence[CellState]) -> dict[tuple[str, str], Difference]:
+    """Every variant against the first in every column: (column, variant) → difference, corrected over all of them.
 
     Args:
         plan: what was asked for.
         states: of all its cells.
     """
     first, *others = plan.variants
-    done = {state.cell.variant.name for state in states if state.result}
-    present = [variant.name for variant in others if variant.name in done]
-    if first.name not in done or not present:
-        return []
-    rows = [row for name in (first.name, *present) for row in _pooled(states, name)]
-    found = [
-        difference
-        for name in _clip_columns(plan, states)
-        for other in present
-        for difference in paired_differences(_of_task(rows, name), metric_of(name), other, [first.name])
-    ]
-    return corrected(found)
-
-
-def values(state: CellState, plan: Plan, system: str) -> dict[str, float]:
-    """Every column of a finished cell for one of its systems; NaN where it has none, nothing for a failed cell.
-
-    Args:
-        state: of the cell.
-        plan: names the columns.
-        system: ``"model"`` or a control.
-    """
-    result = state.result
-    return {name: _value(result, name, system) for name in plan.columns} if result else {}
-
-
-def column_of(name: str) -> Column:
-    """Title, unit and direction of a column.
-
-    Args:
-        name: as in a bench file.
-    """
-    if name in COST_COLUMNS:
-        return COST_COLUMNS[name]
-    if name == LEAKAGE:
-        return Column(name, "identity leakage", "", False, 3)
-    metric, prefix = metric_of(name), "" if task_of(name) == "self" else "cross "
-    if metric in TRUTH_COLUMNS:
-        title, unit, higher, digits = TRUTH_COLUMNS[metric]
-        return Column(name, title if metric in CROSS_ONLY else prefix + title, unit, higher, digits)
-    kind = metric_class(metric)
-    return Column(name, prefix + metric.upper(), kind.unit, kind.higher_is_better, 2 if kind.unit else 3)
-
-
-def metric_of(column: str) -> str:
-    """``"psnr"`` of ``"cross/psnr"``."""
-    return column.removeprefix("cross/")
-
-
-def task_of(column: str) -> str:
-    """``"self"`` or ``"cross"``."""
-    return "cross" if column.startswith("cross/") or column in CROSS_ONLY else "self"
-
-
-def all_rows(states: Sequence[CellState]) -> list[Row]:
-    """Every clip's row of every finished cell.
-
-    Args:
-        states: of the cells.
-    """
-    return [
-        {"variant": state.cell.variant.name, "seed": state.cell.seed, **row}
-        for state in states
-        if state.result
-        for row in state.result["rows"]
-    ]
-
-
-def _value(result: Mapping[str, Any], name: str, system: str) -> float:
-    if name in COSTS or name == LEAKAGE:
-        if system != MODEL:
-            return math.nan
-        costs = {
-            "parameters": result["parameters"] / 1e6,
-            "minutes": result["seconds"]["train"] / 60,
-            "peak_gb": max(result["peak_gb"].values()),
-            LEAKAGE: result["leakage"].get("accuracy", math.nan),
-        }
-        return float(costs[name])
-    metric, task = metric_of(name), task_of(name)
-    report = result["sets"].get(f"{task}/{system}", {}).get(metric)
-    if report is not None:
-        return math.nan if report.get("value") is None else float(report["value"])
-    rows = [row for row in result["rows"] if row["task"] == task]
-    if metric in result["missing"] or not any(metric in row for row in rows):
-        return math.nan
-    return estimate(rows, metric, system, resamples=1).mean
+    rows = {variant.name: pooled_rows(states, variant.name) for variant in plan.variants}
+    if not rows[first.name]:
+        return {}
+    found = {}
+    for column in clip_columns(plan, states):
+        for other in (variant.name for variant in others if rows[variant.name]):
+            both = of_task([*rows[other], *rows[first.name]], column)
+            (found[column, other],) = paired_differences(both, metric_of(column), other, [first.name])
+    return dict(zip(found, corrected(list(found.values())), strict=True))
 
 
 def _control(name: str, plan: Plan, done: Sequence[CellState]) -> list[dict[str, float]]:
@@ -243,29 +159,33 @@ def _control(name: str, plan: Plan, done: Sequence[CellState]) -> list[dict[str,
     found: dict[int, list[dict[str, float]]] = {}
     for state in done:
         found.setdefault(state.cell.seed, []).append(values(state, plan, name))
-    return [
-        {column: statistics.fmean(one[column] for one in ones) for column in plan.columns} for ones in found.values()
-    ]
+    return [_mean(ones) for ones in found.values()]
 
 
 def _beaten(plan: Plan, done: Sequence[CellState]) -> Iterator[str]:
     """Says where a control is as good as a variant."""
+    columns = [column for column in map(column_of, plan.columns) if column.higher_is_better is not None]
     for variant in plan.variants:
         own = [state for state in done if state.cell.variant.name == variant.name]
         for control in plan.controls:
             if control == "ground truth" or not own:
                 continue
-            worse = []
-            for column in map(column_of, plan.columns):
-                ours, theirs = (
-                    statistics.fmean(values(state, plan, system)[column.key] for state in own)
-                    for system in (MODEL, control)
-                )
-                better = theirs >= ours if column.higher_is_better else theirs <= ours
-                if column.higher_is_better is not None and better:
-                    worse.append(f"{column.title} ({column.text(theirs)} against {column.text(ours)})")
-            if worse:
-                yield f"{variant.label} is not better than its control '{control}' in {', '.join(worse)}"
+            ours, theirs = (_mean([values(state, plan, system) for state in own]) for system in (MODEL, control))
+            texts = [
+                f"{column.title} ({column.text(theirs[column.key])} against {column.text(ours[column.key])})"
+                for column in columns
+                if _as_good(theirs[column.key], ours[column.key], column)
+            ]
+            if texts:
+                yield f"{variant.label} is not better than its control '{control}' in {', '.join(texts)}"
+
+
+def _mean(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {column: statistics.fmean(run[column] for run in runs) for column in runs[0]}
+
+
+def _as_good(one: float, other: float, column: Column) -> bool:
+    return one >= other if column.higher_is_better else one <= other
 
 
 def _notes(plan: Plan, states: Sequence[CellState]) -> Iterator[str]:
@@ -310,28 +230,6 @@ def _with_reasons(table: Table, done: Sequence[CellState], failed: Collection[st
     return replace(table, rows=rows)
 
 
-def _clip_columns(plan: Plan, states: Sequence[CellState]) -> list[str]:
-    """Columns that have a value for every clip."""
-    rows = all_rows(states)
-    present = {(row["task"], key) for row in rows for key in row}
-    return [name for name in plan.columns if (task_of(name), metric_of(name)) in present]
-
-
-def _pooled(states: Sequence[CellState], variant: str) -> list[Row]:
-    """The model's rows of all seeds, as rows of a system named like the variant."""
-    return [
-        row | {"system": variant, "clip": f"{row['clip']}, seed {state.cell.seed}"}
-        for state in states
-        if state.result and state.cell.variant.name == variant
-        for row in state.result["rows"]
-        if row["system"] == MODEL
-    ]
-
-
-def _of_task(rows: Sequence[Row], column: str) -> list[Row]:
-    return [row for row in rows if row["task"] == task_of(column)]
-
-
 def _results(plan: Plan, states: Sequence[CellState], tables: Sequence[Table]) -> dict[str, Any]:
     cells = []
     for state in states:
@@ -356,7 +254,7 @@ def _results(plan: Plan, states: Sequence[CellState], tables: Sequence[Table]) -
         "variants": {variant.name: {"label": variant.label, "overrides": variant.changes} for variant in plan.variants},
         "cells": cells,
         "tables": [{"title": table.title, "notes": table.notes, "rows": _plain_rows(table)} for table in tables],
-        "differences": [asdict(difference) for difference in differences(plan, states)],
+        "differences": [{"column": column} | asdict(one) for (column, _), one in differences(plan, states).items()],
     }
     found: dict[str, Any] = _finite(content)
     return found
