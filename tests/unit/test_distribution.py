@@ -245,7 +245,9 @@ def inception(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if name.endswith("conv.bias"):
             layer = name.removesuffix("conv.bias")
             for statistic in ("weight", "bias", "running_mean", "running_var"):
-                tensors[f"{layer}bn.{statistic}"] = torch.rand(value.shape, generator=generator) + 0.5
+                draws = 0.1 * torch.randn(value.shape, generator=generator)
+                positive = statistic in ("weight", "running_var")
+                tensors[f"{layer}bn.{statistic}"] = 0.8 + draws.abs() if positive else draws
         else:
             tensors[name] = torch.randn(value.shape, generator=generator) / value[0].numel() ** 0.5
     path: Path = tmp_path_factory.mktemp("inception") / "inception.safetensors"
