@@ -162,6 +162,15 @@ def test_a_key_changes_with_the_seed(plan_of):
     assert replace(cell, seed=7).key != cell.key
 
 
+def test_a_key_changes_with_the_instrument_that_judges(plan_of, tmp_path, monkeypatch):
+    before = plan_of().cells()[0]
+    keys = before.key, before.fit_key
+    (tmp_path / "reader").write_bytes(b"other weights")
+    monkeypatch.setattr("talkingface.bench.plan.FACE_READER", tmp_path / "reader")
+    assert before.key != keys[0]
+    assert before.fit_key == keys[1]  # trained as before
+
+
 def test_smoke_is_small_says_so_and_is_kept_apart(plan_of):
     plan = plan_of()
     smoke = plan.at_smoke_scale()

@@ -30,7 +30,10 @@ def html_page(plan: Plan, states: Sequence[CellState], tables: Sequence[Table], 
         f"{len(done)} of {len(states)} cells ({len(plan.variants)} variants × {len(plan.seeds)} seeds) are finished, "
         f"{minutes:.0f} processor minutes in all. {plan.source}"
     )
-    sections = [("Results", "".join(table.html() for table in tables)), ("Side by side", _videos(plan, done))]
+    sections = [
+        ("Results", "".join(page.scroll(table.html()) for table in tables)),
+        ("Side by side", _videos(plan, done)),
+    ]
     sections.append(("Training", "".join(_curves(column, title, plan, done, out) for column, title in CURVES.items())))
     sections.append(("Settings", _settings(plan, done)))
     failed = [state for state in states if state.failed]
@@ -46,10 +49,9 @@ def _videos(plan: Plan, done: Sequence[CellState]) -> str:
     for variant in plan.variants:
         own = [state for state in done if state.cell.variant.name == variant.name]
         if own:
-            clips = sorted(own[0].folder.glob("*.mp4"))
-            parts.append(
-                page.grid([page.video(path, f"{variant.label}, {own[0].cell.name}: {path.stem}") for path in clips])
-            )
+            clips = sorted(own[0].folder.glob("*.mp4"), key=lambda path: (path.name[:5] == "cross", path.name))
+            shown = [page.video(path, f"{variant.label}, seed {own[0].cell.seed}, {path.stem}") for path in clips]
+            parts.append(page.grid(shown))
     return "".join(parts)
 
 

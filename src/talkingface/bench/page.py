@@ -13,8 +13,9 @@ table { border-collapse: collapse; margin: 1rem 0 } td, th { padding: .3rem .9re
 td:first-child, th:first-child { text-align: left } tr { border-bottom: 1px solid #d6dde4 }
 tr.ours td { font-weight: 600; background: #eef6ee } tr.control td { color: #55626f }
 caption { text-align: left; font-weight: 600 } .grid { display: grid; gap: .8rem;
-grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)) } .grid figure { margin: 0 }
+grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)) } .grid figure { margin: 0 }
 video, img { width: 100%; border-radius: 6px; background: #000 } figure { margin: 1rem 0 }
+.scroll { overflow-x: auto; font-size: .85rem } .scroll td, .scroll th { padding: .3rem .5rem } .scroll td { white-space: nowrap } .scroll span { display: block }
 figcaption, .note { color: #55626f; font-size: .9rem } pre { background: #f4f6f8; padding: 1rem; overflow-x: auto;
 font-size: .8rem; border-radius: 6px } svg { width: 100%; height: auto }
 """
@@ -58,6 +59,11 @@ def picture(path: Path, caption: str) -> str:
     """A picture inside the page."""
     data = base64.b64encode(path.read_bytes()).decode()
     return f'<figure><img src="data:image/png;base64,{data}"><figcaption>{html.escape(caption)}</figcaption></figure>'
+
+
+def scroll(content: str) -> str:
+    """Something wide, in small print."""
+    return f"<div class=scroll>{content}</div>"
 
 
 def grid(items: Sequence[str]) -> str:

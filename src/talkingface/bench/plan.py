@@ -1,6 +1,7 @@
 """What a bench file asks for: variants of a recipe × seeds, checked in full before anything is trained."""
 
 import copy
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,8 @@ import yaml
 from talkingface import registry
 from talkingface.bench.options import Config, set_option
 from talkingface.core.errors import ConfigError, did_you_mean
+from talkingface.evaluation.face_reader import WEIGHTS as FACE_READER
+from talkingface.weights import sha256
 
 FORMAT = 1  # of a cell's result; a change reruns every cell
 TASKS = ("self", "cross")  # whose clip drives the portrait
@@ -90,7 +93,12 @@ class CellPlan:
     @property
     def key(self) -> str:
         """SHA-256 of the training and of how its model is judged."""
-        return _digest({"fit": self.fit_key, "evaluation": vars(self.evaluation), "metrics": sorted(self.metrics)})
+        judged = {
+            "evaluation": vars(self.evaluation),
+            "metrics": sorted(self.metrics),
+            "reader": _checksum(FACE_READER),
+        }
+        return _digest({"fit": self.fit_key, **judged})
 
 
 @dataclass(frozen=True)
@@ -223,6 +231,11 @@ def column_names() -> list[str]:
     """Every column that a table may have."""
     clips = [*registry.names("metric"), *(name for name in TRUTH if name not in CROSS_ONLY)]
     return [*clips, *(f"cross/{name}" for name in clips), *CROSS_ONLY, LEAKAGE, *COSTS]
+
+
+@functools.cache
+def _checksum(path: Path) -> str:
+    return sha256(path)
 
 
 def _smoke(config: Config) -> Config:
