@@ -116,7 +116,10 @@ class ArcFaceR50(ArcFace):
 
     networks = ("arcface-r50",)
     depth = 50
-    convention = ArcFace.convention.replace("iresnet100", "iresnet50")
+    convention = (
+        "arcface/aligned: iresnet50 trained by ArcFace on MS1MV3; five points of MTCNN, least-squares similarity "
+        "(Umeyama) to the 112×112 template, bilinear, black outside; RGB, (x/255-0.5)/0.5; unit length"
+    )
 
 
 class ArcFaceR18(ArcFace):
@@ -124,7 +127,10 @@ class ArcFaceR18(ArcFace):
 
     networks = ("arcface-r18",)
     depth = 18
-    convention = ArcFace.convention.replace("iresnet100", "iresnet18")
+    convention = (
+        "arcface/aligned: iresnet18 trained by ArcFace on MS1MV3; five points of MTCNN, least-squares similarity "
+        "(Umeyama) to the 112×112 template, bilinear, black outside; RGB, (x/255-0.5)/0.5; unit length"
+    )
 
 
 class WholeFrameArcFace(ArcFace):

@@ -7,10 +7,6 @@ from talkingface.metrics.base import MeanMetric
 from talkingface.metrics.faces import COUNT
 from talkingface.metrics.functional import embedding
 
-WITHOUT_FACE = (
-    "target frames without a face left out, a predicted frame without one counts {penalty:g}; frame → clip → data set"
-)
-
 
 class FaceSimilarity(MeanMetric):
     """Cosine of the predicted frame's face embedding and that of the target frame beside it."""
@@ -30,7 +26,10 @@ class CSIM(FaceSimilarity):
     """Identity similarity on aligned faces by ArcFace, the primary one."""
 
     needs = ("video.arcface", "target.arcface")
-    convention = "csim/arcface-aligned: cos(target frame t, predicted frame t); " + WITHOUT_FACE.format(penalty=-1)
+    convention = (
+        "csim/arcface-aligned: cos(target frame t, predicted frame t); target frames without a face left out, "
+        "a predicted frame without one counts -1; frame → clip → data set"
+    )
     citation = "Deng et al. 2019 (ArcFace)"
 
 
@@ -49,7 +48,10 @@ class FaceNetCSIM(FaceSimilarity):
     """Identity similarity by a second network, facenet-pytorch's InceptionResnetV1."""
 
     needs = ("video.facenet", "target.facenet")
-    convention = "csim/facenet-vggface2: cos(target frame t, predicted frame t); " + WITHOUT_FACE.format(penalty=-1)
+    convention = (
+        "csim/facenet-vggface2: cos(target frame t, predicted frame t); target frames without a face left out, "
+        "a predicted frame without one counts -1; frame → clip → data set"
+    )
     citation = "Schroff et al. 2015 (FaceNet); Cao et al. 2018 (VGGFace2)"
 
 
@@ -63,7 +65,8 @@ class IdentityDistance(MeanMetric):
     penalty = 4.0
     convention = (
         "aed-id/arcface-aligned: |a-b|² of the unit vectors of target and predicted frame t, not OpenFace as in FOMM; "
-        + WITHOUT_FACE.format(penalty=4)
+        "target frames without a face left out, "
+        "a predicted frame without one counts 4; frame → clip → data set"
     )
     citation = "Siarohin et al. 2019 (FOMM), section 4; code of pose-evaluation"
 
@@ -76,7 +79,11 @@ class FaceNetIdentityDistance(IdentityDistance):
     """:class:`IdentityDistance` by facenet-pytorch's InceptionResnetV1."""
 
     needs = ("video.facenet", "target.facenet")
-    convention = IdentityDistance.convention.replace("arcface-aligned", "facenet-vggface2")
+    convention = (
+        "aed-id/facenet-vggface2: |a-b|² of the unit vectors of target and predicted frame t, not OpenFace as in FOMM; "
+        "target frames without a face left out, "
+        "a predicted frame without one counts 4; frame → clip → data set"
+    )
 
 
 class FaceRate(MeanMetric):
