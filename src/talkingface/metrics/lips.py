@@ -182,7 +182,11 @@ class CompatLSEC(CompatMetric):
 
 
 class CompatSyncOffset(CompatMetric):
-    """Offset as syncnet_python prints it; the MP3 sound of its AVI file alone makes up to two frames of it."""
+    """Offset as syncnet_python prints it.
+
+    What is in sync leaves the chain up to a frame early: the MP3 sound of its AVI comes 23 to 69 ms late, and ffmpeg
+    delays the pictures by one or two whole frames to make room for that.
+    """
 
     column = 2
     unit = "frames"

@@ -22,8 +22,8 @@ class OfficialSync(Extractor):
     do to picture and sound on the way is part of these numbers.
 
     Attributes:
-        rates: sample rates of the sound in the files seen so far, in Hz; the chain's MP3 delays sound by 1105 samples
-            (69 ms) at 16 kHz, and by 23 ms at 48 kHz.
+        rates: sample rates of the sound in the files seen so far, in Hz; the MP3 encoder's delay, and with it the
+            score, depends on them: 69 ms of sound and two frames at 16 kHz, 23 ms and one frame at 48 kHz.
     """
 
     networks = ("syncnet", "s3fd")

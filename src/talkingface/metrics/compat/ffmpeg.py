@@ -24,7 +24,11 @@ def version() -> str:
 
 
 def to_avi(source: Path, target: Path) -> None:
-    """Any video → MPEG-4 at quantiser 2 and 25 fps. No audio codec is named: it becomes MP3, which delays it."""
+    """Any video → MPEG-4 at quantiser 2 and 25 fps.
+
+    No audio codec is named, so that it becomes MP3. Its encoder delays the sound (69 ms at 16 kHz, 23 ms at 48 kHz),
+    and ffmpeg repeats one or two frames at the start for that: pictures and sound end up to a frame apart.
+    """
     _run("-i", str(source), "-qscale:v", "2", "-async", "1", "-r", "25", str(target))
 
 
@@ -34,7 +38,7 @@ def to_pictures(video: Path, folder: Path, quality: int | None = None) -> list[P
     Args:
         video: the file.
         folder: made here.
-        quality: quantiser; ``None`` is ffmpeg's own choice, which costs the crops 8 dB.
+        quality: quantiser; ``None`` is ffmpeg's own choice, which costs the crops decibels.
 
     Returns:
         The pictures, in order.
