@@ -42,7 +42,7 @@ BENCH = {
         "broken": {"label": "impossible", "overrides": {"model.motion_encoder.dim": 99}},  # more than the code has
     },
     "steps": 2,
-    "columns": ["psnr", "cross/ssim", "parameters", "minutes", "peak_gb"],
+    "columns": ["psnr", "cross/ssim", "m-lmd", "pose-error", "identity-leakage", "parameters", "minutes", "peak_gb"],
 }
 
 # Stands in for a cell: says that it started, waits for leave where its name is in the file "held", writes its result.
@@ -263,6 +263,9 @@ def test_a_smoke_bench_end_to_end(bench_file, tmp_path, monkeypatch, capsys):
     assert four["values"]["model"]["psnr"] != eight["values"]["model"]["psnr"]
     assert four["values"]["model"]["parameters"] < eight["values"]["model"]["parameters"]
     assert four["values"]["model"]["peak_gb"] > 0.1
+    for name in ("m-lmd", "pose-error"):  # the truth is read by the same reader, so it has its error too
+        assert four["values"]["ground truth"][name] < four["values"]["model"][name]
+    assert 0 <= four["values"]["model"]["identity-leakage"] <= 1
     html = (out / "index.html").read_text()
     assert html.count("data:video/mp4") == 2 * 4
     assert "99 dimensions does not fit" in html  # the end of the log

@@ -144,8 +144,10 @@ def test_a_control_that_beats_a_variant_is_named(plan):
 
 
 def test_a_score_of_a_set_of_clips_is_taken_from_its_report(plan):
-    states = states_of(plan, sets={"self/model": {"psnr": {"value": 7.0}}})
-    assert main_table(plan, states).rows["the plain one"]["psnr"].value == 7.0
+    states = states_of(plan, sets={"self/model": {"psnr": {"value": 7.0, "warning": "too few frames"}}})
+    table = main_table(plan, states)
+    assert table.rows["the plain one"]["psnr"].value == 7.0
+    assert "PSNR: too few frames" in table.notes
 
 
 def test_cells_of_different_commits_are_said(plan):

@@ -15,7 +15,8 @@ tr.ours td { font-weight: 600; background: #eef6ee } tr.control td { color: #556
 caption { text-align: left; font-weight: 600 } .grid { display: grid; gap: .8rem;
 grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)) } .grid figure { margin: 0 }
 video, img { width: 100%; border-radius: 6px; background: #000 } figure { margin: 1rem 0 }
-.scroll { overflow-x: auto; font-size: .85rem } .scroll td, .scroll th { padding: .3rem .5rem } .scroll td { white-space: nowrap } .scroll span { display: block }
+.scroll { overflow-x: auto; font-size: .85rem } .scroll td, .scroll th { padding: .3rem .5rem }
+.scroll td { white-space: nowrap } .scroll span { display: block }
 figcaption, .note { color: #55626f; font-size: .9rem } pre { background: #f4f6f8; padding: 1rem; overflow-x: auto;
 font-size: .8rem; border-radius: 6px } svg { width: 100%; height: auto }
 """

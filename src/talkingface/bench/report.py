@@ -203,6 +203,9 @@ def _notes(plan: Plan, states: Sequence[CellState]) -> Iterator[str]:
     if leakage:
         chance = leakage[0]["chance"]
         yield f"identity leakage: accuracy of a linear probe from motion to identity; guessing gives {chance:.3f}"
+    reports = [report for state in states if state.result for report in state.result["sets"].values()]
+    warned = {metric: one["warning"] for report in reports for metric, one in report.items() if one.get("warning")}
+    yield from (f"{metric.upper()}: {warning}" for metric, warning in warned.items())
     waiting = sum(not state.result and not state.failed for state in states)
     if waiting:
         yield f"unfinished: {waiting} of {len(states)} cells have not been run"
