@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from talkingface.core.geometry import geodesic_angle, rotation
 from talkingface.data.synthetic import emotion_offset, render_clip, render_frame
@@ -18,7 +19,10 @@ from talkingface.pipelines.animator import Animator
 from talkingface.renderers import LIARenderer
 
 PEOPLE = list(range(5_000_000, 5_000_006))  # the reader was made from others
-BEST_POSE, BEST_LANDMARKS, BEST_EXPRESSION = 6.0, 1.6, 0.2  # °, px at 64 px, parameter units; declared with a margin
+# what the reader reaches on the 60 test people of benchmarks/face_reader.py, and a margin of a third or more:
+# 2.6°, 0.61 px at 64 px, 0.13; with a blur of 1.2 px 2.4°, 0.60 px, 0.16
+LIMITS = {"pose-error": 4.0, "landmark-error": 0.9, "expression-rmse": 0.18}
+SOFT_LIMITS = {"pose-error": 4.0, "landmark-error": 0.9, "expression-rmse": 0.21}
 
 
 class TrueModel:
@@ -53,27 +57,32 @@ def truth(pose, expression, landmarks):
     return FaceReading(rotation(torch.from_numpy(pose)), torch.from_numpy(expression), torch.from_numpy(landmarks))
 
 
-def test_unseen_people_are_read_within_the_declared_errors(clips):
-    pose, expression, landmarks = (joined(clips, name) for name in ("pose", "expression", "landmarks"))
-    known = truth(pose, expression, landmarks)
-    scores = score_frames(joined(clips, "frames"), known)
-    print(scores)
-    assert scores["pose-error"] < BEST_POSE
-    assert scores["landmark-error"] < BEST_LANDMARKS
-    assert scores["expression-rmse"] < BEST_EXPRESSION
+def known(clips):
+    return truth(*(joined(clips, name) for name in ("pose", "expression", "landmarks")))
+
+
+@pytest.mark.parametrize(("sigma", "limits"), [(0.0, LIMITS), (1.2, SOFT_LIMITS)])
+def test_unseen_people_are_read_within_the_declared_errors(clips, sigma, limits):
+    frames = gaussian_filter(joined(clips, "frames"), (0, sigma, sigma, 0))
+    scores = score_frames(frames, known(clips))
+    assert all(scores[name] < limit for name, limit in limits.items()), scores
+
+
+def test_pictures_of_nothing_are_beyond_the_limits(clips):
+    """The control: a reader of constants would fail above."""
+    grey = np.full_like(joined(clips, "frames"), 128)
+    scores = score_frames(grey, known(clips))
+    assert all(scores[name] > limit for name, limit in SOFT_LIMITS.items()), scores
 
 
 def test_reading_beats_guessing_the_mean(clips):
-    pose, expression, landmarks = (joined(clips, name) for name in ("pose", "expression", "landmarks"))
-    known, scores = (
-        truth(pose, expression, landmarks),
-        score_frames(joined(clips, "frames"), truth(pose, expression, landmarks)),
-    )
+    pose, landmarks = joined(clips, "pose"), joined(clips, "landmarks")
+    right, scores = known(clips), score_frames(joined(clips, "frames"), known(clips))
     guess = rotation(torch.from_numpy(pose.mean(0)))
-    assert scores["pose-error"] < 0.5 * float(geodesic_angle(guess, known.rotation).mean())
-    assert scores["landmark-error"] < 0.5 * float(np.linalg.norm(landmarks - landmarks.mean(0), axis=-1).mean()) * SIZE
-    spread = readable(known.expression)
-    assert scores["expression-rmse"] < 0.8 * float((spread - spread.mean(0)).square().mean().sqrt())
+    assert scores["pose-error"] < 0.4 * float(geodesic_angle(guess, right.rotation).mean())
+    assert scores["landmark-error"] < 0.3 * float(np.linalg.norm(landmarks - landmarks.mean(0), axis=-1).mean()) * SIZE
+    felt = readable(right.expression)
+    assert scores["expression-rmse"] < 0.6 * float((felt - felt.mean(0)).square().mean().sqrt())
 
 
 @pytest.mark.parametrize("person", PEOPLE[:3])
@@ -87,7 +96,7 @@ def test_the_pose_error_grows_with_the_perturbation(person):
         both = np.stack([render_frame(person, (side * yaw, 0, 0), size=SIZE)[0] for side in (-1, 1)])
         errors.append(np.mean([score_frames(frame[None], straight)["pose-error"] for frame in both]))
     assert errors == sorted(errors)
-    assert errors[-1] == pytest.approx(24, abs=6)
+    assert errors[-1] == pytest.approx(24, abs=4)
 
 
 def test_the_expression_read_follows_the_emotion_drawn():
@@ -131,12 +140,12 @@ def test_a_model_that_returns_the_driving_frame_scores_as_the_truth_on_itself(ro
         assert mean(rows, "self", "model", name) == mean(rows, "self", "ground truth", name)
 
 
-@pytest.mark.parametrize("task", ["self", "cross"])
-@pytest.mark.parametrize("control", ["copy the source", "shuffled"])
+# not a copy in self-reenactment: within six frames, the first is still close to the truth
+@pytest.mark.parametrize(
+    ("task", "control"), [("self", "shuffled"), ("cross", "shuffled"), ("cross", "copy the source")]
+)
 @pytest.mark.parametrize("name", ["pose-error", "expression-rmse", "landmark-error"])
 def test_the_truth_beats_the_controls(rows, task, control, name):
-    if (task, control) == ("self", "copy the source"):
-        pytest.skip("six frames on, a copy of the first is still close to the truth")
     assert mean(rows, task, "ground truth", name) < mean(rows, task, control, name)
 
 
