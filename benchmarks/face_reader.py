@@ -280,9 +280,8 @@ def main() -> None:
     console.print(accuracy_table(reader, test, "unseen people"))
     started = time.process_time()
     read_faces(test["frames"][:512])
-    print(
-        f"{1e3 * (time.process_time() - started) / 512:.2f} ms of one core a frame, {WEIGHTS.stat().st_size / 1e3:.0f} kB"
-    )
+    cost = 1e3 * (time.process_time() - started) / 512
+    print(f"{cost:.2f} ms of one core a frame, {WEIGHTS.stat().st_size / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":
