@@ -171,13 +171,26 @@ def test_speech_is_scaled_to_16_bit_values(extractor: SyncFeatures) -> None:
     assert found.mean().item() == pytest.approx(0.5, abs=0.02)  # unscaled it would be 0.5 - 20.8 / 6
 
 
-def test_a_shifted_view_is_looked_at_anew_but_its_faces_are_not(extractor: SyncFeatures) -> None:
-    extractor.network = ToySyncNet()  # type: ignore[assignment]
+def test_a_view_shares_the_windows_that_its_origin_has_seen(extractor: SyncFeatures) -> None:
+    shown = watch(extractor)
     track = Track(bright_frames(pattern(12)), {"sync": extractor}, {"face": faces(12)})
     whole = track.feature("sync")
-    late = track.select([0, *range(11)]).feature("sync")
-    torch.testing.assert_close(late[1:], whole[:-1])
-    assert not torch.equal(late, whole)
+    late = track.select(range(12)).select([0, 0, *range(10)])
+    direct = Track(late.data, {"sync": extractor}, {"face": faces(12)}).feature("sync")
+    shown.clear()
+    torch.testing.assert_close(late.feature("sync"), direct)
+    assert torch.equal(late.feature("sync")[2:], whole[:5])
+    assert len(shown) == 2  # those that hold the first frame twice or three times
+    assert not torch.equal(direct, whole)  # the control
+
+
+def test_a_frozen_view_is_one_window(extractor: SyncFeatures) -> None:
+    shown = watch(extractor)
+    portrait = Track(bright_frames(pattern(1)), {"sync": extractor}, {"face": faces(1)})
+    rows = portrait.select([0] * 20).feature("sync")
+    assert rows.shape == (15, 1024)
+    assert (rows == rows[0]).all()
+    assert len(shown) == 1
 
 
 def test_missing_weights_name_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

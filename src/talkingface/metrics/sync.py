@@ -46,7 +46,7 @@ def embed_lips(network: SyncNet, crops: Callable[[int, int], Tensor], count: int
     for start in range(0, count, CHUNK):
         stop = min(start + CHUNK, count)
         bgr = crops(start, stop + WINDOW - 1).flip(1)  # the network was trained on what OpenCV reads
-        with torch.no_grad():
+        with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
             rows[start:stop] = network.lips(bgr.to(device).float()).cpu()
     return rows
 
@@ -64,7 +64,7 @@ def embed_speech(network: SyncNet, samples: Tensor, count: int) -> Tensor:
     """
     device = next(network.parameters()).device
     windows = mfcc_windows(mfcc(samples), count)
-    with torch.no_grad():
+    with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
         parts = [network.speech(part.float().to(device)).cpu() for part in windows.split(SPEECH_CHUNK)]
     return torch.cat(parts)
 
@@ -74,7 +74,7 @@ class SyncFeatures(Extractor):
 
     The clean way: frames as they were decoded, one crop for the whole clip, samples straight to coefficients; nothing
     is encoded again. Needs the feature "face" of a video. Row i belongs to frames i to i + 4; T frames, or as many
-    times 640 samples, give T - 5 rows.
+    times 640 samples, give T - 5 rows. A view (a frozen or delayed copy) has the crop of the track it was cut from.
     """
 
     networks = ("syncnet",)
@@ -104,12 +104,30 @@ class SyncFeatures(Extractor):
         if frames.dtype != torch.uint8:
             raise ShapeError(f"video is {frames.dtype}, expected uint8 pixels in [0, 255].")
         count = _enough(len(frames), "frames")
-        boxes = track.feature("face")[:, :4]
+        origin, numbers = track.origin()
+        boxes = origin.feature("face")[:, :4]
         found = ~boxes.isnan().any(-1)
         if not found.any():
             raise UnscorableError("has no face in any frame")
         place = centres(boxes[found].double().median(0).values).tolist()
-        return embed_lips(self.network, lambda first, last: crop_face(frames[first:last], *place), count)
+        if origin is track:
+            return embed_lips(self.network, lambda first, last: crop_face(frames[first:last], *place), count)
+        return self._see_again(origin, numbers.unfold(0, WINDOW, 1)[:count], place)
+
+    def _see_again(self, origin: Track, windows: Tensor, place: list[float]) -> Tensor:
+        """Rows of a view whose windows are frames ``(count, 5)`` of its origin; none is looked at twice."""
+        rows = torch.empty(len(windows), FEATURES)
+        seen = (windows.diff(dim=1) == 1).all(1) & (windows[:, 0] < window_count(len(origin)))
+        if seen.any():
+            rows[seen] = origin.feature("sync")[windows[seen, 0]]
+        others, copies = windows[~seen].unique(dim=0, return_inverse=True)
+        if len(others):
+            fresh = [self._see_window(crop_face(origin.data[window], *place)) for window in others]
+            rows[~seen] = torch.cat(fresh)[copies]
+        return rows
+
+    def _see_window(self, crops: Tensor) -> Tensor:
+        return embed_lips(self.network, lambda first, last: crops[first:last], 1)
 
     def _hear(self, wave: Tensor) -> Tensor:
         check_finite(wave, "audio")

@@ -70,6 +70,18 @@ class Track:
         view._parent = (self, rows)
         return view
 
+    def origin(self) -> tuple["Track", Tensor]:
+        """The track that a view was cut from in the end, and the numbers of its frames that the view shows.
+
+        For an extractor that is temporal, but need not look at every frame of a view anew. A track that is no view is
+        its own origin.
+        """
+        track, rows = self, torch.arange(len(self))
+        while track._parent is not None:
+            track, above = track._parent
+            rows = above[rows]
+        return track, rows
+
     def _find(self, name: str) -> Tensor:
         extractor = self.extractors.get(name)
         if self._parent is not None and (extractor is None or not extractor.temporal):

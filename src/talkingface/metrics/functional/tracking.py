@@ -133,8 +133,16 @@ def crop_face(frames: Tensor, half: float, x: float, y: float) -> Tensor:
         uint8 ``(..., 224, 224)``.
     """
     border, top, bottom, left, right = crop_bounds(half, x, y)
-    bordered = functional.pad(frames, (border,) * 4, value=GREY)
-    return resize_bilinear(bordered[..., top:bottom, left:right], CROP)
+    height, width = frames.shape[-2:]
+    rows = range(max(top, 0) - border, min(bottom, height + 2 * border) - border)  # of the frame without its border
+    columns = range(max(left, 0) - border, min(right, width + 2 * border) - border)
+    square = frames.new_full((*frames.shape[:-2], len(rows), len(columns)), GREY)
+    up, low = max(rows.start, 0), min(rows.stop, height)
+    near, far = max(columns.start, 0), min(columns.stop, width)
+    if up < low and near < far:
+        shown = frames[..., up:low, near:far]
+        square[..., up - rows.start : low - rows.start, near - columns.start : far - columns.start] = shown
+    return resize_bilinear(square, CROP)
 
 
 def resize_bilinear(images: Tensor, size: int) -> Tensor:
