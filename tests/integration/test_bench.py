@@ -28,7 +28,7 @@ BASE = {
         },
     },
     "data": {"class_path": "talkingface.data.SyntheticPairs", "init_args": {"size": 64, "batch_size": 2}},
-    "trainer": {"accelerator": "cpu", "limit_val_batches": 1, "num_sanity_val_steps": 0, "log_every_n_steps": 1},
+    "trainer": {"accelerator": "cpu", "limit_val_batches": 0, "num_sanity_val_steps": 0, "log_every_n_steps": 1},
 }
 TINY = {"model.motion_encoder.size": 64, "model.renderer.size": 64}
 TINY |= {"model.motion_encoder.width": 0.0625, "model.renderer.width": 0.0625, "model.motion_encoder.code_dim": 32}
