@@ -12,7 +12,7 @@ from torch import Tensor
 from talkingface.core.errors import ShapeError, UnscorableError, WeightsError
 from talkingface.core.records import ClipPrediction
 from talkingface.metrics import LPIPS, LPIPSVGG, LPIPSSqueeze, ScoredClip
-from talkingface.metrics.lpips import BATCH, load_lpips
+from talkingface.metrics.lpips import load_lpips
 
 MODELS = {
     LPIPS: torchvision.models.alexnet,
@@ -67,7 +67,7 @@ def test_both_sides_may_be_swapped() -> None:
 
 
 def test_batches_change_nothing() -> None:
-    target = clip(3, frames=2 * BATCH + 1, side=40)
+    target = clip(3, frames=2 * LPIPS.batch + 1, side=40)
     other, metric = noisy(target, 30), LPIPS()
     alone = torch.cat([metric.values(*pair) for pair in zip(other.split(1), target.split(1), strict=True)])
     torch.testing.assert_close(metric.values(other, target), alone, atol=1e-6, rtol=0)

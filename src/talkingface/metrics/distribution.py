@@ -38,7 +38,7 @@ class InceptionFeatures(Extractor):
 
     def extract(self, track: Track) -> Tensor:
         """Rows ``(T, 2048)``; see :meth:`Extractor.extract`."""
-        with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
+        with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
             batches = [
                 self.network(frames.to(self.device, memory_format=torch.channels_last).float() / 255).cpu()
                 for frames in track.data.split(BATCH)
