@@ -43,9 +43,9 @@ class ToySync(Extractor):
         network = ToySyncNet()
         if track.data.ndim == 1:
             values = (track.data.double() * 32768).round()
-            return embed_speech(network, values, len(values) // SAMPLES - 5)  # type: ignore[arg-type]
+            return embed_speech(network, values, len(values) // SAMPLES - 5)
         self.looks += 1
-        return embed_lips(network, lambda first, last: track.data[first:last], len(track) - 5)  # type: ignore[arg-type]
+        return embed_lips(network, lambda first, last: track.data[first:last], len(track) - 5)
 
 
 def clip(video: Tensor, audio: Tensor | None, fps: float = 25.0) -> ScoredClip:

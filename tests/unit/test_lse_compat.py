@@ -78,7 +78,7 @@ def talking(tmp_path_factory: pytest.TempPathFactory, levels: Any) -> Path:
 
 
 def toy_chain(path: Path, detector: OneFace | None = None) -> list[Any]:
-    return official_sync(path, ToySyncNet(), detector or OneFace())  # type: ignore[arg-type]
+    return official_sync(path, ToySyncNet(), detector or OneFace())
 
 
 class ToyOfficialSync(OfficialSync):
@@ -88,8 +88,8 @@ class ToyOfficialSync(OfficialSync):
 
     def __init__(self, detector: OneFace | None = None) -> None:
         Extractor.__init__(self)
-        self.network = ToySyncNet()  # type: ignore[assignment]
-        self.detector = detector or OneFace()  # type: ignore[assignment]
+        self.network = ToySyncNet()
+        self.detector = detector or OneFace()
         self.rates = set()
         self.looks = 0
 
@@ -105,8 +105,8 @@ def scored(path: Path | None, finder: Extractor) -> ScoredClip:
 def toy_offset(video: Tensor, wave: Tensor) -> float:
     """Offset by the toy network of frames and sound in memory."""
     network, count = ToySyncNet(), len(video) - 5
-    lips = embed_lips(network, lambda first, last: video[first:last], count)  # type: ignore[arg-type]
-    speech = embed_speech(network, (wave.double() * 32768).round(), count)  # type: ignore[arg-type]
+    lips = embed_lips(network, lambda first, last: video[first:last], count)
+    speech = embed_speech(network, (wave.double() * 32768).round(), count)
     return SyncOffset()(speech, lips).item()
 
 
@@ -152,7 +152,7 @@ def test_three_metrics_share_one_run_of_the_chain(talking: Path) -> None:
     assert scores[0].value > 0
     assert scores[1].value > 0
     assert scores[2] == ClipScore(0.0, lost=0, total=1)
-    assert finder.detector.asked == {(0.25, 0.9)}  # type: ignore[attr-defined]
+    assert finder.detector.asked == {(0.25, 0.9)}
     card = finder.describe()
     assert card["input sample rates"] == [16000]
     assert card["ffmpeg"] == ffmpeg.version()

@@ -57,7 +57,7 @@ def watch(extractor: SyncFeatures) -> list[Tensor]:
             shown.append(frames.clone())
             return super().lips(frames)
 
-    extractor.network = Watched()  # type: ignore[assignment]
+    extractor.network = Watched()
     return shown
 
 
@@ -91,7 +91,7 @@ def test_five_windows_fewer_than_frames(frames: int, windows: int) -> None:
 
 def test_video_and_sound_of_one_length_have_as_many_rows(extractor: SyncFeatures) -> None:
     levels = pattern(20)
-    extractor.network = ToySyncNet()  # type: ignore[assignment]
+    extractor.network = ToySyncNet()
     lips = extractor.extract(Track(bright_frames(levels), {}, {"face": faces(20)}))
     speech = extractor.extract(Track(loud_sound(levels), {}))
     assert lips.shape == speech.shape == (15, 1024)
@@ -166,7 +166,7 @@ def test_sound_with_nan_and_float_frames_are_refused(extractor: SyncFeatures) ->
 
 def test_speech_is_scaled_to_16_bit_values(extractor: SyncFeatures) -> None:
     levels = np.full(20, 0.5)
-    extractor.network = ToySyncNet()  # type: ignore[assignment]
+    extractor.network = ToySyncNet()
     found = extractor.extract(Track(loud_sound(levels), {}))[:, :5]
     assert found.mean().item() == pytest.approx(0.5, abs=0.02)  # unscaled it would be 0.5 - 20.8 / 6
 
