@@ -82,8 +82,7 @@ def squared_error(prediction: Tensor, target: Tensor) -> Tensor:
     check_frames(prediction, target)
     # Widened first: in uint8 difference and square wrap modulo 256 and flatter the prediction by decibels.
     pairs = zip(prediction, target, strict=True)
-    sums = [(ours.int() - theirs.int()).square_().sum(dtype=torch.int64) for ours, theirs in pairs]
-    return torch.stack(sums).double()
+    return torch.stack([(ours.float() - theirs.float()).double().square_().sum() for ours, theirs in pairs])
 
 
 def decibels(mean_squared_error: Tensor) -> Tensor:
