@@ -52,7 +52,7 @@ REENACT = {"self": self_reenactments, "cross": cross_reenactments}
 SHOWN = 2  # clips of each kind on the page
 WIDTH = 192  # pixels of each picture in a video; 64 are hard to see
 BATCH = 16  # frames rendered together
-PROBE_FRAMES = 20  # of each clip of the identity probe
+PROBE_FRAMES = 12  # of each clip of the identity probe
 WITH_PARENT = "--with-parent"
 
 Job = dict[str, Any]
