@@ -13,7 +13,7 @@ from talkingface.core.media import VideoWriter, write_audio
 from talkingface.evaluation.results import Results, read_results
 from talkingface.metrics import psnr, ssim
 
-SIZE = 32
+SIZE = 64  # at 32 px x264 looks at memory that nobody has written, and no two files are alike
 PEOPLE = ("anna", "bert", "cleo")
 
 
@@ -162,12 +162,12 @@ def test_clips_of_two_lengths_are_scored_as_far_as_both_go(folders):
 
 
 def test_clips_of_two_sizes_are_listed_and_scored_on_request(folders):
-    save(folders / "pred" / "anna" / "0.npy", moving(0, size=48))
+    save(folders / "pred" / "anna" / "0.npy", moving(0, size=96))
     results = evaluate(folders)
     assert math.isnan(row(results, "pred", "anna/0")["psnr"])
-    assert "48×48" in reasons(results, "anna/0")
+    assert "96×96" in reasons(results, "anna/0")
     assert "--size" in reasons(results, "anna/0")
-    assert row(evaluate(folders, "--size", "32"), "pred", "anna/0")["psnr"] > 10
+    assert row(evaluate(folders, "--size", "64"), "pred", "anna/0")["psnr"] > 10
 
 
 def test_a_prediction_with_nan_frames_is_a_row_with_its_reason(folders):

@@ -15,6 +15,7 @@ from talkingface.metrics import ScoredClip, Track
 CRF = 18  # of the re-encoded control; visually lossless, what most published results were written with
 GROUND_TRUTH = "ground truth"
 REAL = "real vs real"  # half of the real clips beside the other half; only sets of clips have it
+STRANGER = "another person"
 SPEECH = "another clip's speech"
 SELF = {
     GROUND_TRUTH: "the target beside itself",
@@ -24,21 +25,20 @@ SELF = {
     "5 frames late": "the target, delayed by five frames",
     "5 frames early": "the target, five frames ahead",
     "frozen": "the target's first frame, all the time",
-    "another person": "the target of another clip, of another person where there is one",
+    STRANGER: "the target of another clip, of another person where there is one",
     SPEECH: "the target beside the speech of another clip",
 }
 CROSS = {
     "copy": "the portrait itself, all the time",
-    "another person": "the portrait of another clip, all the time",
+    STRANGER: "the portrait of another clip, all the time",
 }
-REFERENCES = (GROUND_TRUTH, REAL)  # rows that a method is not expected to beat
 
 
 def control_clips(clip: ScoredClip, other: ScoredClip | None, cross: bool = False) -> Iterator[tuple[str, ScoredClip]]:
     """The controls of one clip, in the order of :data:`SELF` or :data:`CROSS`.
 
     Args:
-        clip: with a target; what is predicted is not looked at.
+        clip: with a target, whose file is ``path``; what is predicted is not looked at.
         other: a clip of another person, for the controls that need one.
         cross: whether the target is the portrait, repeated.
     """
@@ -49,7 +49,7 @@ def control_clips(clip: ScoredClip, other: ScoredClip | None, cross: bool = Fals
     if cross:
         yield "copy", clip.with_video(target.select(at))
     else:
-        yield GROUND_TRUTH, clip.with_video(target.select(at))
+        yield GROUND_TRUTH, replace(clip, video=target.select(at))  # keeps its file, for metrics that replay codecs
         yield "re-encoded", clip.with_video(Track(_reencoded(target.data), target.extractors))
         for frames in (1, 5):
             late, early = f"{frames} frame{'s' * (frames > 1)} late", f"{frames} frame{'s' * (frames > 1)} early"
@@ -60,7 +60,7 @@ def control_clips(clip: ScoredClip, other: ScoredClip | None, cross: bool = Fals
         return
     common = min(count, len(other.target))
     cut = clip if common == count else replace(clip, target=target.select(at[:common]))
-    yield "another person", cut.with_video(other.target.select(at[:common]))
+    yield STRANGER, cut.with_video(other.target.select(at[:common]))
     if not cross and clip.audio is not None and other.audio is not None:
         yield SPEECH, replace(clip.with_video(target.select(at)), audio=other.audio)
 

@@ -84,7 +84,10 @@ def evaluate(job: Job, processes: int = 1, progress: Callable[[int, int], None] 
         sets=shares[0]["sets"],
         embeddings=embeddings,
         protocol=protocol(
-            job, sorted(set(_all(shares, "paths"))), sorted(set(_all(shares, "sizes"))), shares[0]["networks"]
+            job,
+            sorted(set(_all(shares, "paths"))),
+            sorted(set(_all(shares, "sizes"))),
+            _merged([share["networks"] for share in shares]),
         ),
         run=circumstances()
         | {
@@ -102,6 +105,17 @@ def _all(shares: list[dict[str, Any]], key: str) -> list[Any]:
     return [item for share in shares for item in share[key]]
 
 
+def _merged(networks: list[dict[str, Any]]) -> dict[str, Any]:
+    """What processes say of their networks; lists, such as the sample rates that one has met, are put together."""
+    merged: dict[str, Any] = {}
+    for name, facts in (item for found in networks for item in found.items()):
+        known = merged.setdefault(name, facts)
+        merged[name] = {
+            key: sorted({*known[key], *value}) if isinstance(value, list) else value for key, value in facts.items()
+        }
+    return merged
+
+
 def _work(rank: int, job: Job, processes: int, folder: str) -> None:
     """One of several processes: a block of neighbouring clips, so that what neighbours share is read once."""
     torch.set_num_threads(max(1, torch.get_num_threads() // processes))
@@ -116,7 +130,7 @@ def _score_share(job: Job, mine: range, progress: Callable[[int, int], None] | N
     """Score some of the pairs; gives plain values and tensors only, so that processes can hand them over."""
     given: dict[str, Extractor] = {}
     if job.synthetic:
-        from talkingface.evaluation.face_reader import synthetic_extractors
+        from talkingface.evaluation.synthetic_extractors import synthetic_extractors
 
         given = dict(synthetic_extractors(job.device))
     extractors = Extractors(job.device, job.weights, given)

@@ -95,7 +95,8 @@ class ClipReader:
             source = Track(first, self.extractors)
         target = source if pair.target is None else self._track(read_clip(pair.target, self.job.size), "target", pair)
         assert target is not None
-        return ScoredClip(pair.clip, target, target, source, self._audio(pair), None, FPS)
+        path = pair.target if pair.target is not None and is_video(pair.target) else None
+        return ScoredClip(pair.clip, target, target, source, self._audio(pair), path, FPS)
 
     def _track(self, frames: Tensor, side: str, pair: Pair) -> Track:
         if len(frames) <= self.job.skip:

@@ -12,7 +12,7 @@ from typing import Any
 from talkingface.core.errors import ConfigError, MediaError
 from talkingface.core.files import write_text
 from talkingface.evaluation.card import card_hash, differences
-from talkingface.evaluation.controls import GROUND_TRUTH, REAL
+from talkingface.evaluation.controls import GROUND_TRUTH, REAL, STRANGER
 from talkingface.evaluation.evaluate import Outcome
 from talkingface.evaluation.rows import read_rows, write_rows
 from talkingface.evaluation.scoring import Failure, Row, metric_class
@@ -184,7 +184,8 @@ def _given(results: Sequence[Results], metrics: list[str], systems: list[str]) -
         for metric in metrics:
             if metric in reports:
                 value = reports[metric].get("value")
-                given[system][metric] = Cell(value, note="" if value is not None else "n/a (no frames)")
+                same_set = system == STRANGER and results[0].protocol["mode"] == "self-reenactment"
+                given[system][metric] = Cell(note="same set") if same_set else Cell(value)
                 if system == owner.name and len(results) == 1 and reports[metric].get("real_vs_real") is not None:
                     given.setdefault(REAL, {})[metric] = Cell(reports[metric]["real_vs_real"])
             elif not any(metric in row and not _nan(row[metric]) for row in owner.rows if row["system"] == system):

@@ -46,7 +46,7 @@ def embed_lips(network: SyncNet, crops: Callable[[int, int], Tensor], count: int
     for start in range(0, count, CHUNK):
         stop = min(start + CHUNK, count)
         bgr = crops(start, stop + WINDOW - 1).flip(1)  # the network was trained on what OpenCV reads
-        with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
+        with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             rows[start:stop] = network.lips(bgr.to(device).float()).cpu()
     return rows
 
@@ -64,7 +64,7 @@ def embed_speech(network: SyncNet, samples: Tensor, count: int) -> Tensor:
     """
     device = next(network.parameters()).device
     windows = mfcc_windows(mfcc(samples), count)
-    with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
+    with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         parts = [network.speech(part.float().to(device)).cpu() for part in windows.split(SPEECH_CHUNK)]
     return torch.cat(parts)
 
