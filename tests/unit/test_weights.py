@@ -74,7 +74,7 @@ def test_every_network_says_where_it_is_from_and_under_which_licence(name):
 
 
 def test_a_network_that_only_a_person_can_fetch_says_how(home):
-    with pytest.raises(WeightsError, match="insightface.*fetch it by hand.*arcface-r100.pth"):
+    with pytest.raises(WeightsError, match=r"insightface.*fetch it by hand.*arcface-r100\.pth"):
         weights.fetch_weights("arcface-r100")
 
 

@@ -22,7 +22,8 @@ def eye_aspect_ratio(landmarks: Tensor) -> Tensor:
 
     def ratio(eye: Tensor) -> Tensor:
         p1, p2, p3, p4, p5, p6 = eye.double().unbind(-2)
-        return ((p2 - p6).norm(dim=-1) + (p3 - p5).norm(dim=-1)) / (2 * (p1 - p4).norm(dim=-1))
+        ratio: Tensor = ((p2 - p6).norm(dim=-1) + (p3 - p5).norm(dim=-1)) / (2 * (p1 - p4).norm(dim=-1))
+        return ratio
 
     return (ratio(landmarks[..., LEFT_EYE, :]) + ratio(landmarks[..., RIGHT_EYE, :])) / 2
 

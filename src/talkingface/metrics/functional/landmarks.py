@@ -28,7 +28,8 @@ def point_distance(prediction: Tensor, target: Tensor) -> Tensor:
     [5.0, 5.0]
     """
     check_shape(target, prediction.shape, "target")
-    return (prediction.double() - target.double()).norm(dim=-1).mean(-1)
+    distance: Tensor = (prediction.double() - target.double()).norm(dim=-1).mean(-1)
+    return distance
 
 
 def absolute_difference(prediction: Tensor, target: Tensor) -> Tensor:
@@ -76,16 +77,19 @@ def procrustes(source: Tensor, target: Tensor) -> Tensor:
 def interocular(landmarks: Tensor) -> Tensor:
     """Distance between the outer corners of the eyes; ``(..., 68, 2)`` → ``(...)`` float64."""
     left, right = OUTER_EYE_CORNERS
-    return (landmarks[..., left, :].double() - landmarks[..., right, :].double()).norm(dim=-1)
+    distance: Tensor = (landmarks[..., left, :].double() - landmarks[..., right, :].double()).norm(dim=-1)
+    return distance
 
 
 def interpupil(landmarks: Tensor) -> Tensor:
     """Distance between the centres of the eyes; ``(..., 68, 2)`` → ``(...)`` float64."""
     left, right = landmarks[..., LEFT_EYE, :].double().mean(-2), landmarks[..., RIGHT_EYE, :].double().mean(-2)
-    return (left - right).norm(dim=-1)
+    distance: Tensor = (left - right).norm(dim=-1)
+    return distance
 
 
 def lip_opening(landmarks: Tensor) -> Tensor:
     """Gap between the inner lips at their middle; ``(..., 68, 2)`` → ``(...)`` float64, in pixels."""
     upper, lower = INNER_LIPS
-    return (landmarks[..., upper, :].double() - landmarks[..., lower, :].double()).norm(dim=-1)
+    distance: Tensor = (landmarks[..., upper, :].double() - landmarks[..., lower, :].double()).norm(dim=-1)
+    return distance

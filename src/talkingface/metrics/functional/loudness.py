@@ -61,7 +61,8 @@ def correlation(first: Tensor, second: Tensor) -> Tensor:
     if any(len(values) == 0 or values.max() == values.min() for values in (first, second)):
         return torch.tensor(torch.nan, dtype=torch.float64)  # rounding of the mean would correlate with itself
     a, b = first.double() - first.double().mean(), second.double() - second.double().mean()
-    return (a * b).sum() / (a.norm() * b.norm())
+    coefficient: Tensor = (a * b).sum() / (a.norm() * b.norm())
+    return coefficient
 
 
 def best_lag(lips: Tensor, level: Tensor, most: int = 10) -> int:

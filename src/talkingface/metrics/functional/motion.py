@@ -22,7 +22,8 @@ def derivative(points: Tensor, order: int, fps: float = 1.0) -> Tensor:
     [25.0, 25.0, 25.0]
     """
     check_shape(points, ("T", "K", "D"), "points")
-    return points.double().diff(n=order, dim=0).norm(dim=-1).mean(-1) * fps**order
+    magnitude: Tensor = points.double().diff(n=order, dim=0).norm(dim=-1).mean(-1) * fps**order
+    return magnitude
 
 
 def stabilised(landmarks: Tensor) -> Tensor:
