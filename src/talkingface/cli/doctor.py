@@ -12,7 +12,10 @@ from talkingface.cli import usage
 from talkingface.cli.progress import bytes_bar
 from talkingface.core.errors import ConfigError, WeightsError
 
-PACKAGES = ("torch", "torchvision", "lightning", "jsonargparse", "av", "decord", "soundfile", "safetensors")
+PACKAGES = (
+    *("torch", "torchvision", "lightning", "jsonargparse", "torchmetrics", "av", "decord", "soundfile", "safetensors"),
+    *("lpips", "facenet_pytorch", "face_alignment", "pyarrow"),
+)
 
 
 def run(verb: str, arguments: list[str]) -> int:

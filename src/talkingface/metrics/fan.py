@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from talkingface.core.component import load_exactly
+from talkingface.core.errors import WeightsError
 from talkingface.core.tensors import read_tensors
 from talkingface.metrics.track import Extractor, Track
 
@@ -32,7 +33,13 @@ class FANLandmarks(Extractor):
 
     def __init__(self, device: str = "cpu", weights: Mapping[str, str | Path] | None = None) -> None:
         super().__init__(device, weights)
-        from face_alignment.models import FAN  # slow to import: it brings OpenCV and Numba
+        try:
+            from face_alignment.models import FAN  # slow to import: it brings OpenCV and Numba
+        except ImportError as error:
+            raise WeightsError(
+                f"face-alignment cannot be imported ({error}). OpenCV needs the system's libGL and glib: "
+                "apt install libgl1 libglib2.0-0."
+            ) from error
 
         path = self.files["fan"]
         with torch.device("meta"):

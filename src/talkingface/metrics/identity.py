@@ -28,7 +28,7 @@ class CSIM(FaceSimilarity):
     needs = ("video.arcface", "target.arcface")
     convention = (
         "csim/arcface-aligned: cos(target frame t, predicted frame t); target frames without a face left out, "
-        "a predicted frame without one counts -1; frame → clip → data set"
+        "a predicted frame without one counts -1; mean over frames"
     )
     citation = "Deng et al. 2019 (ArcFace)"
 
@@ -38,7 +38,7 @@ class WholeFrameCSIM(FaceSimilarity):
 
     needs = ("video.arcface-whole", "target.arcface-whole")
     convention = (
-        "csim/arcface-whole-frame: cos(target frame t, predicted frame t), no face looked for; frame → clip → data set "
+        "csim/arcface-whole-frame: cos(target frame t, predicted frame t), no face looked for; mean over frames "
         "(the baseline pools all frames)"
     )
     citation = "vico_challenge_baseline, cited by AniTalker"
@@ -50,7 +50,7 @@ class FaceNetCSIM(FaceSimilarity):
     needs = ("video.facenet", "target.facenet")
     convention = (
         "csim/facenet-vggface2: cos(target frame t, predicted frame t); target frames without a face left out, "
-        "a predicted frame without one counts -1; frame → clip → data set"
+        "a predicted frame without one counts -1; mean over frames"
     )
     citation = "Schroff et al. 2015 (FaceNet); Cao et al. 2018 (VGGFace2)"
 
@@ -66,7 +66,7 @@ class IdentityDistance(MeanMetric):
     convention = (
         "aed-id/arcface-aligned: |a-b|² of the unit vectors of target and predicted frame t, not OpenFace as in FOMM; "
         "target frames without a face left out, "
-        "a predicted frame without one counts 4; frame → clip → data set"
+        "a predicted frame without one counts 4; mean over frames"
     )
     citation = "Siarohin et al. 2019 (FOMM), section 4; code of pose-evaluation"
 
@@ -82,7 +82,7 @@ class FaceNetIdentityDistance(IdentityDistance):
     convention = (
         "aed-id/facenet-vggface2: |a-b|² of the unit vectors of target and predicted frame t, not OpenFace as in FOMM; "
         "target frames without a face left out, "
-        "a predicted frame without one counts 4; frame → clip → data set"
+        "a predicted frame without one counts 4; mean over frames"
     )
 
 
@@ -93,7 +93,7 @@ class FaceRate(MeanMetric):
     higher_is_better = True
     range = (0.0, 1.0)
     needs = ("video.face",)
-    convention = "face-rate/mtcnn: share of predicted frames with at least one face; frame → clip → data set"
+    convention = "face-rate/mtcnn: share of predicted frames with at least one face; mean over frames"
     citation = "Zhang et al. 2016 (MTCNN)"
 
     def values(self, faces: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ class PSNR(Decibels, FrameMetric):
     28.1308
     """
 
-    convention = "psnr/frame-mean: RGB uint8, 10·log10(255²/MSE) per frame, capped at 100 dB, frame → clip → data set"
+    convention = "psnr/frame-mean: RGB uint8, 10·log10(255²/MSE) per frame, capped at 100 dB, mean over frames"
 
     def values(self, prediction: Tensor, target: Tensor) -> Tensor:
         """uint8 ``(T, 3, H, W)`` twice → dB ``(T,)``."""
@@ -82,7 +82,7 @@ class LumaPSNR(Decibels, FrameMetric):
 
     convention = (
         "psnr/luma: Y of BT.601 full range from RGB uint8, unrounded, 10·log10(255²/MSE) per frame, capped at 100 dB, "
-        "frame → clip → data set"
+        "mean over frames"
     )
 
     def values(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -144,7 +144,7 @@ class SSIM(FrameMetric):
     range = (-1.0, 1.0)
     convention = (
         "ssim/wang2004: RGB uint8, Gaussian window 11×11 σ 1.5, K 0.01/0.03, population covariance, valid windows, "
-        "channel mean, frame → clip → data set"
+        "channel mean, mean over frames"
     )
     citation = "Wang et al. 2004, equation 13"
 
@@ -158,7 +158,7 @@ class UniformSSIM(SSIM):
 
     convention = (
         "ssim/uniform7: RGB uint8, uniform window 7×7, K 0.01/0.03, sample covariance, valid windows, channel mean, "
-        "frame → clip → data set"
+        "mean over frames"
     )
 
     def values(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -171,7 +171,7 @@ class LumaSSIM(SSIM):
 
     convention = (
         "ssim/luma: Y of BT.601 full range from RGB uint8, unrounded, Gaussian window 11×11 σ 1.5, K 0.01/0.03, "
-        "population covariance, valid windows, frame → clip → data set"
+        "population covariance, valid windows, mean over frames"
     )
 
     def values(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -185,7 +185,7 @@ class MultiscaleSSIM(SSIM):
     range = (0.0, 1.0)
     convention = (
         "ms-ssim/wang2003: RGB uint8, five scales by 2×2 means, Gaussian window 11×11 σ 1.5, K 0.01/0.03, population "
-        "covariance, valid windows, negative terms 0, channel mean, frame → clip → data set"
+        "covariance, valid windows, negative terms 0, channel mean, mean over frames"
     )
     citation = "Wang et al. 2003, equation 7"
 

@@ -11,7 +11,7 @@ from talkingface.metrics.base import MeanMetric
 from talkingface.metrics.functional import landmarks as functional
 from talkingface.metrics.functional.landmarks import MOUTH
 
-_POINTS = "68 iBUG points, frame → clip → data set, pixels of the frame as scored"
+_POINTS = "68 iBUG points, mean over frames, pixels of the frame as scored"
 
 
 class LandmarkMetric(MeanMetric):
@@ -110,9 +110,7 @@ class RelativeFaceLMD(FaceLMD):
     """F-LMD over the distance of the outer eye corners of the target, so that the size of the face does not count."""
 
     unit = ""
-    convention = (
-        "f-lmd/iod: mean L2 over the target's distance of points 36–45, 68 iBUG points, frame → clip → data set"
-    )
+    convention = "f-lmd/iod: mean L2 over the target's distance of points 36–45, 68 iBUG points, mean over frames"
 
     def distance(self, prediction: Tensor, target: Tensor) -> Tensor:
         return super().distance(prediction, target) / functional.interocular(target)
@@ -122,9 +120,7 @@ class RelativeMouthLMD(MouthLMD):
     """M-LMD over the distance of the outer eye corners of the target."""
 
     unit = ""
-    convention = (
-        "m-lmd/iod: mean L2 of points 48–67 over the target's distance of points 36–45, frame → clip → data set"
-    )
+    convention = "m-lmd/iod: mean L2 of points 48–67 over the target's distance of points 36–45, mean over frames"
 
     def distance(self, prediction: Tensor, target: Tensor) -> Tensor:
         return super().distance(prediction, target) / functional.interocular(target)

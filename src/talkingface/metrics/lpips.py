@@ -43,7 +43,7 @@ class LPIPS(FrameMetric):
     networks = ("alexnet",)
     convention = (
         "lpips/alex: v0.1 linear layers on torchvision AlexNet, RGB uint8 as [-1, 1] at its own size, float32, spatial "
-        "mean, frame → clip → data set"
+        "mean, mean over frames"
     )
     citation = "Zhang et al. 2018, equation 1"
     backbone: ClassVar[str] = "alex"

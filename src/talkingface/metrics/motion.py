@@ -25,7 +25,7 @@ class PoseDistance(MeanMetric):
     range = (0.0, 180.0)
     penalty = 180.0
     needs = ("video.pose", "target.pose")
-    convention = "apd/geodesic: angle between head rotations, lost faces 180°, frame → clip → data set"
+    convention = "apd/geodesic: angle between head rotations, lost faces 180°, mean over frames"
     citation = "Huynh 2009, Metrics for 3D Rotations, Φ6; name from Ren et al. 2021, PIRenderer"
 
     def values(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ class EulerPoseDistance(MeanMetric):
     higher_is_better = False
     range = (0.0, float("inf"))
     needs = ("video.pose", "target.pose")
-    convention = f"apd/euler: mean |Δ| of {_ANGLES}, frame → clip → data set"
+    convention = f"apd/euler: mean |Δ| of {_ANGLES}, mean over frames"
     citation = "Ren et al. 2021, PIRenderer, section 4"
 
     def values(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ class ExpressionDistance(MeanMetric):
     higher_is_better = False
     range = (0.0, float("inf"))
     needs = ("video.expression", "target.expression")
-    convention = "aed/exp: mean |Δ| of expression coefficients, frame → clip → data set"
+    convention = "aed/exp: mean |Δ| of expression coefficients, mean over frames"
     citation = "Ren et al. 2021, PIRenderer, section 4"
 
     def values(self, prediction: Tensor, target: Tensor) -> Tensor:

@@ -166,21 +166,21 @@ class MouthError(RegionError):
     """Mean absolute error of the mouth."""
 
     region = "mouth"
-    convention = f"mae/mouth: RGB uint8, mean of |difference|, frame → clip → data set, over {_WHERE}"
+    convention = f"mae/mouth: RGB uint8, mean of |difference|, mean over frames, over {_WHERE}"
 
 
 class EyesError(RegionError):
     """Mean absolute error of the eyes."""
 
     region = "eyes"
-    convention = f"mae/eyes: RGB uint8, mean of |difference|, frame → clip → data set, over {_WHERE}"
+    convention = f"mae/eyes: RGB uint8, mean of |difference|, mean over frames, over {_WHERE}"
 
 
 class RestError(RegionError):
     """Mean absolute error of all that is neither mouth nor eyes."""
 
     region = "rest"
-    convention = f"mae/rest: RGB uint8, mean of |difference|, frame → clip → data set, outside of {_WHERE}"
+    convention = f"mae/rest: RGB uint8, mean of |difference|, mean over frames, outside of {_WHERE}"
 
 
 class MouthSSIM(RegionSSIM):
