@@ -21,12 +21,6 @@ def test_text_is_escaped():
     assert "<script>" not in page.page("<script>", "<script>", [("<script>", page.paragraph("<script>"))])
 
 
-def test_a_table_sets_off_the_row_that_is_ours():
-    table = page.table(["PSNR"], {"baseline": [20.0], "model": [23.4567]}, ours="model")
-    assert "<tr class=ours><td>model<td>23.457" in table
-    assert "<tr><td>baseline<td>20.000" in table
-
-
 def test_a_curve_goes_up_where_values_go_up():
     chart = page.curves({"rising": [(0, 1.0), (10, 2.0)]}, "step", "value")
     points = chart.split('points="')[1].split('"')[0].split()

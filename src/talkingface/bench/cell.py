@@ -13,45 +13,31 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import yaml
-from torch import Tensor
 
 from talkingface import registry
 from talkingface._version import __version__
 from talkingface.bench.plan import FORMAT, LEAKAGE, TRUTH
+from talkingface.bench.reenactment import SCORED, TASKS, judge, write_side_by_side
 from talkingface.bench.runner import is_here
 from talkingface.core.errors import TalkingFaceError
 from talkingface.core.files import atomic_folder
-from talkingface.core.media import VideoWriter
 from talkingface.core.provenance import git_commit
-from talkingface.core.records import ClipPrediction
 from talkingface.evaluation.leakage import Codes, encode_clips, identity_leakage
 from talkingface.evaluation.scoring import Extractors, Scorer, metric_class, needed_features
-from talkingface.evaluation.synthetic import (
-    SYSTEMS,
-    Frames,
-    KnownReenactment,
-    cross_reenactments,
-    score_frames,
-    self_reenactments,
-)
 from talkingface.evaluation.synthetic_extractors import synthetic_extractors
-from talkingface.metrics import Extractor, ScoredClip, Track
+from talkingface.metrics import Extractor
 from talkingface.pipelines.animator import Animator, load
 from talkingface.pipelines.export import export_checkpoint
 
-REENACT = {"self": self_reenactments, "cross": cross_reenactments}
 SHOWN = 2  # clips of each kind on the page
-WIDTH = 192  # pixels of each picture in a video; 64 are hard to see
-BATCH = 16  # frames rendered together
 PROBE_FRAMES = 12  # of each clip of the identity probe
 WITH_PARENT = "--with-parent"
 
@@ -161,19 +147,15 @@ def _judge(animator: Animator, job: Job, folder: Path) -> dict[str, Any]:
     extractors = Extractors("cpu", given=synthetic_extractors())  # networks for real faces do not know drawn ones
     missing = {name: lacking for name in metrics if (lacking := lacking_networks(name, extractors.built))}
     metrics = [name for name in metrics if name not in missing]
-    scorer = Scorer(metrics, extractors, [f"{task}/{system}" for task in REENACT for system in SYSTEMS])
+    scorer = Scorer(metrics, extractors, SCORED)
     rows = []
-    for task, reenact in REENACT.items():
-        for index, case in enumerate(reenact(people, seed, frames, animator.renderer.size)):
-            drawn = _systems(animator, case)
-            if index < SHOWN:
-                _video(folder / f"{task}{index}.mp4", case, drawn["model"])
-            for system, clip in _clips(case, drawn, extractors):
-                row = scorer.score(f"{task}/{system}", clip, {"identity": str(case.identity)})
-                if set(wanted) & set(TRUTH):
-                    kept = case.portrait_expression if task == "cross" else None
-                    row |= score_frames(drawn[system], case.truth, kept)
-                rows.append(row | {"task": task, "system": system})
+    shown = dict.fromkeys(TASKS, 0)
+    for judged in judge(animator, people, seed, frames, scorer, truth=bool(set(wanted) & set(TRUTH))):
+        task = judged.case.task
+        if shown[task] < SHOWN:
+            write_side_by_side(folder / f"{task}{shown[task]}.mp4", judged)
+            shown[task] += 1
+        rows += judged.rows
     return {
         "rows": rows,
         "sets": scorer.set_reports(),
@@ -209,47 +191,6 @@ def lacking_networks(metric: str, given: Collection[str] = ()) -> list[str]:
         extractor: type[Extractor] = registry.load("extractor", feature)
         names = (*names, *extractor.networks)
     return [name for name in dict.fromkeys(names) if not is_here(name)]
-
-
-def _systems(animator: Animator, case: KnownReenactment) -> dict[str, Frames]:
-    """What each system shows: the model, its baseline, its negative control, and the truth."""
-    source = animator.appearance(case.portrait)
-
-    def drawn_after(frames: Frames) -> Frames:
-        parts = [frames[start : start + BATCH] for start in range(0, len(frames), BATCH)]
-        return np.concatenate([animator.render(source, animator.motion(part)) for part in parts])
-
-    copies = np.broadcast_to(case.portrait, case.picture.shape)
-    return dict(zip(SYSTEMS, (drawn_after(case.driving), copies, drawn_after(case.other), case.picture), strict=True))
-
-
-def _clips(
-    case: KnownReenactment, drawn: dict[str, Frames], extractors: Extractors
-) -> Iterator[tuple[str, ScoredClip]]:
-    """Every system's frames beside the same target, whose features are looked for once."""
-    truth, portrait = _stack(case.picture), _stack(case.portrait[None])[0]
-    model = ScoredClip.of(ClipPrediction(case.clip, _stack(drawn["model"]), truth, portrait), extractors)
-    assert model.target is not None
-    for system in SYSTEMS:
-        if system == "model":
-            yield system, model
-        elif system == "ground truth":
-            yield system, model.with_video(model.target.select(range(len(truth))))
-        else:
-            yield system, model.with_video(Track(_stack(drawn[system]), extractors))
-
-
-def _video(path: Path, case: KnownReenactment, drawn: Frames) -> None:
-    """Side by side: portrait | driving | output | true picture."""
-    times = max(1, WIDTH // case.portrait.shape[1])
-    with VideoWriter(path) as writer:
-        for driving, output, truth in zip(case.driving, drawn, case.picture, strict=True):
-            row = np.concatenate([case.portrait, driving, output, truth], axis=1)
-            writer.write(row.repeat(times, 0).repeat(times, 1))
-
-
-def _stack(frames: Frames) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(frames)).movedim(-1, -3)
 
 
 def _peak_gb(who: int) -> float:

@@ -1,6 +1,5 @@
 """The demo: train a tiny model by the commands a user would type, judge it on people it has never seen, show it all."""
 
-import csv
 import hashlib
 import json
 import os
@@ -13,27 +12,34 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from rich.console import Console
 
 import talkingface
 from talkingface._version import __version__
 from talkingface.bench import page
-from talkingface.bench.reenactment import Reenactment, cross_reenactment, score, self_reenactment
+from talkingface.bench.bench_page import logged
+from talkingface.bench.cell import parameters
+from talkingface.bench.reenactment import SCORED, TASKS, Judged, judge, write_side_by_side
 from talkingface.core.errors import TalkingFaceError
 from talkingface.core.files import write_text
-from talkingface.core.media import VideoWriter
 from talkingface.data.synthetic import contact_sheet, split_identities
+from talkingface.evaluation.scoring import Extractors, Scorer
+from talkingface.evaluation.synthetic import SYSTEMS
+from talkingface.evaluation.tables import Column, Table, summary_table
 from talkingface.pipelines.animator import Animator, load
 from talkingface.pipelines.export import export_checkpoint
-from talkingface.tasks.quality import TITLES, quality_table
-from talkingface.tasks.reconstruction import ROWS
 
 CLIP_SEED = 7_000_001  # not among the seeds of the rendered sets
 FRAMES = 75  # three seconds a clip
 SHOWN = 3  # clips on the page, of each kind
-ENLARGED = 3  # 64 px are hard to see
+COLUMNS = (
+    Column("psnr", "PSNR", "dB", True, 2),
+    Column("ssim", "SSIM", "", True),
+    Column("pose-error", "pose error", "°", False, 1),
+    Column("landmark-error", "landmark error", "px", False, 2),
+    Column("expression-rmse", "expression RMSE", "", False),
+)
 
 
 def run_demo(out: Path, recipe: Path, options: list[str] | None = None) -> Path:
@@ -67,13 +73,13 @@ def run_demo(out: Path, recipe: Path, options: list[str] | None = None) -> Path:
     settings = (log.parent / "config.yaml").read_text(encoding="utf-8")
     people = _unseen(settings)
     with stage("evaluate"), console.status(f"{len(people)} people that the model has never seen"):
-        own = list(self_reenactment(animator, people, CLIP_SEED, FRAMES))
-        others = list(cross_reenactment(animator, people, CLIP_SEED, FRAMES))
-        tables = {"self-reenactment": score(own), "cross-reenactment": score(others)}
-    for title, rows in tables.items():
-        console.print(quality_table(f"{title}, unseen people", rows))
+        scorer = Scorer(("psnr", "ssim"), Extractors("cpu"), SCORED)
+        judged = list(judge(animator, people, CLIP_SEED, FRAMES, scorer))
+        tables = [_table(task, judged) for task in TASKS]
+    for table in tables:
+        console.print(table)
     with stage("animate"):
-        videos = _videos(out, own, others)
+        videos = _videos(out, judged)
         contact_sheet(out / "people.png", identities=4)
     target = out / "index.html"
     write_text(target, _page(animator, tables, videos, out / "people.png", log, settings, clock))
@@ -118,57 +124,47 @@ def _unseen(settings: str) -> list[int]:
     return split_identities(data["identities"], data["seed"])["test"]
 
 
-def _videos(out: Path, own: list[Reenactment], others: list[Reenactment]) -> list[tuple[Path, str]]:
+def _table(task: str, judged: list[Judged]) -> Table:
+    rows = [row for one in judged for row in one.rows if row["task"] == task]
+    controls = [system for system in SYSTEMS if system != "model"]
+    title = f"{task}-reenactment of unseen people, uint8 frames in memory"
+    return summary_table(rows, COLUMNS, SYSTEMS, controls, "model", title=title)
+
+
+def _videos(out: Path, judged: list[Judged]) -> list[tuple[Path, str]]:
     """Side by side: portrait | driving | output | truth."""
     made = []
-    for kind, reenactments in (("self", own), ("cross", others)):
-        for index, one in enumerate(reenactments[:SHOWN]):
-            path = out / f"{kind}{index}.mp4"
-            with VideoWriter(path) as writer:
-                for driving, model, truth in zip(one.driving, one.rows["model"], one.rows["truth"], strict=True):
-                    row = np.concatenate([one.portrait, driving, model, truth], axis=1)
-                    writer.write(row.repeat(ENLARGED, 0).repeat(ENLARGED, 1))
-            made.append((path, f"{one.name} ({kind}): portrait | driving | output | true picture"))
+    for task in TASKS:
+        for index, one in enumerate([one for one in judged if one.case.task == task][:SHOWN]):
+            path = out / f"{task}{index}.mp4"
+            write_side_by_side(path, one)
+            made.append((path, f"{one.case.clip} ({task}): portrait | driving | output | true picture"))
     return made
-
-
-def _points(log: Path, column: str) -> list[tuple[float, float]]:
-    with log.open(encoding="utf-8", newline="") as file:
-        return [(float(row["step"]), float(row[column])) for row in csv.DictReader(file) if row.get(column)]
 
 
 def _page(
     animator: Animator,
-    tables: dict[str, dict[str, dict[str, float]]],
+    tables: list[Table],
     videos: list[tuple[Path, str]],
     sheet: Path,
     log: Path,
     settings: str,
     clock: dict[str, float],
 ) -> str:
-    parameters = sum(p.numel() for part in (animator.motion_encoder, animator.renderer) for p in part.parameters())
     size = animator.renderer.size
     lead = (
-        f"A model of {parameters / 1e6:.2f} million parameters at {size} px was trained on this machine in "
+        f"A model of {parameters(animator) / 1e6:.2f} million parameters at {size} px was trained on this machine in "
         f"{clock['train'] / 60:.1f} minutes, on synthetic people. The people below were never shown to it. "
         "A tiny model proves that everything works together; it does not show the quality of the method."
     )
-    quality = "".join(
-        page.paragraph(f"{title}: mean over a clip's frames, then over people; uint8 frames in memory")
-        + page.table(
-            list(TITLES.values()),
-            {ROWS[row]: [values[name] for name in TITLES] for row, values in rows.items()},
-            ours=ROWS["model"],
-        )
-        for title, rows in tables.items()
-    )
+    quality = "".join(page.scroll(table.html()) for table in tables)
     quality += page.paragraph(
         "Cross-reenactment is judged against the true picture: the portrait's person drawn with the driving clip's "
         "pose, place and expression. Shuffled driving frames are the negative control: a model that ignored motion "
         "would not suffer from them. Identical frames count as 100 dB."
     )
-    psnr = {"this model": _points(log, "val/psnr"), "copy the source": _points(log, "val/psnr_copy")}
-    curves = page.curves({"loss": _points(log, "train/loss_step")}, "step", "training loss")
+    psnr = {"this model": logged(log, "val/psnr"), "copy the source": logged(log, "val/psnr_copy")}
+    curves = page.curves({"loss": logged(log, "train/loss_step")}, "step", "training loss")
     curves += page.curves(psnr, "step", "PSNR of validation people (dB)")
     times = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in clock.items())
     machine = (

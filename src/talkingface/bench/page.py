@@ -11,7 +11,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto
 h1 { font-size: 1.7rem; margin-bottom: .2rem } h2 { font-size: 1.2rem; margin-top: 2.2rem }
 table { border-collapse: collapse; margin: 1rem 0 } td, th { padding: .3rem .9rem; text-align: right }
 td:first-child, th:first-child { text-align: left } tr { border-bottom: 1px solid #d6dde4 }
-tr.ours td { font-weight: 600; background: #eef6ee } tr.control td { color: #55626f }
+tr.control td { color: #55626f }
 caption { text-align: left; font-weight: 600 } .grid { display: grid; gap: .8rem;
 grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)) } .grid figure { margin: 0 }
 video, img { width: 100%; border-radius: 6px; background: #000 } figure { margin: 1rem 0 }
@@ -70,23 +70,6 @@ def scroll(content: str) -> str:
 def grid(items: Sequence[str]) -> str:
     """Things beside each other, as many as fit."""
     return f"<div class=grid>{''.join(items)}</div>"
-
-
-def table(columns: Sequence[str], rows: Mapping[str, Sequence[float]], ours: str) -> str:
-    """A table of numbers.
-
-    Args:
-        columns: headings of the numbers.
-        rows: name → numbers.
-        ours: the row to set off.
-    """
-    head = "".join(f"<th>{html.escape(column)}" for column in ("", *columns))
-    body = "".join(
-        f"<tr{' class=ours' if name == ours else ''}><td>{html.escape(name)}"
-        + "".join(f"<td>{value:.3f}" for value in values)
-        for name, values in rows.items()
-    )
-    return f"<table><tr>{head}{body}</table>"
 
 
 def curves(lines: Mapping[str, Sequence[tuple[float, float]]], across: str, up: str) -> str:

@@ -1,112 +1,103 @@
-"""How well a model moves synthetic people that it has never seen, where the true picture is always known."""
+"""A model judged on synthetic people that it has never seen: the frames of every system scored beside the truth."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from talkingface.data.synthetic import SyntheticClip, render_clip, render_frame
+from talkingface.core.media import VideoWriter
+from talkingface.core.records import ClipPrediction
+from talkingface.evaluation.scoring import Scorer
+from talkingface.evaluation.synthetic import (
+    SYSTEMS,
+    Frames,
+    KnownReenactment,
+    cross_reenactments,
+    score_frames,
+    self_reenactments,
+    systems,
+)
+from talkingface.metrics import ScoredClip, Track
 from talkingface.pipelines.animator import Animator
-from talkingface.tasks.reconstruction import METRICS, ROWS
 
-Frames = NDArray[np.uint8]
+TASKS = {"self": self_reenactments, "cross": cross_reenactments}
+SCORED = tuple(f"{task}/{system}" for task in TASKS for system in SYSTEMS)  # what a scorer calls its systems
+WIDTH = 192  # pixels of each picture in a video; 64 are hard to see
 
 
 @dataclass(frozen=True)
-class Reenactment:
-    """One portrait moved after one clip, beside what is true.
-
-    Attributes:
-        name: who drives whom.
-        portrait: the source, ``(H, W, 3)``.
-        driving: the driving clip's frames, ``(T, H, W, 3)``.
-        rows: what each row of the table shows, by key of ``ROWS``, ``(T, H, W, 3)``.
-    """
-
-    name: str
-    portrait: Frames
-    driving: Frames
-    rows: dict[str, Frames]
-
-
-def self_reenactment(animator: Animator, people: list[int], seed: int, frames: int) -> Iterator[Reenactment]:
-    """Frame 0 of a clip, moved after the frames behind it; the portrait's own frame is not scored.
+class Judged:
+    """One reenactment, what each system made of it, and the scores.
 
     Args:
-        animator: the model.
-        people: identities, best unseen ones.
-        seed: of the clips.
-        frames: length of a clip, at 25 fps.
+        case: the portrait, the driving clip and the truth.
+        drawn: system → frames ``(T, H, W, 3)``.
+        rows: one for each system, with ``task``, ``system``, ``clip``, ``identity`` and the scores.
     """
-    clips = [render_clip(person, seed, frames, animator.renderer.size, audio=False).frames for person in people]
-    for person, clip, other in zip(people, clips, [*clips[1:], clips[0]], strict=True):
-        yield _reenact(animator, f"person {person}", clip[0], clip[1:], other[1:], truth=clip[1:])
+
+    case: KnownReenactment
+    drawn: dict[str, Frames]
+    rows: list[dict[str, Any]]
 
 
-def cross_reenactment(animator: Animator, people: list[int], seed: int, frames: int) -> Iterator[Reenactment]:
-    """Frame 0 of each person, moved after a clip of the next; the truth is drawn from the driving clip's parameters.
+def judge(
+    animator: Animator, people: list[int], seed: int, frames: int, scorer: Scorer, truth: bool = True
+) -> Iterator[Judged]:
+    """Self-reenactment of each person, then cross-reenactment, in memory: no number goes through a codec.
 
     Args:
         animator: the model.
         people: identities, best unseen ones; at least two.
         seed: of the clips.
-        frames: length of a clip, at 25 fps.
+        frames: length of a clip, at 25 fps; at least two.
+        scorer: made for the systems :data:`SCORED`.
+        truth: whether motion transfer error and leakage are read from the frames too.
     """
-    size = animator.renderer.size
-    clips = [render_clip(person, seed, frames, size, audio=False) for person in people]
-    for index, person in enumerate(people):
-        own, driver, other = (clips[(index + step) % len(people)] for step in (0, 1, 2))
-        truth = _drawn_as(person, driver, size)
-        name = f"person {person} after {driver.identity}"
-        yield _reenact(animator, name, own.frames[0], driver.frames, other.frames, truth)
+    for task, reenactments in TASKS.items():
+        for case in reenactments(people, seed, frames, animator.renderer.size):
+            drawn = systems(animator, case)
+            rows = []
+            for system, clip in _clips(case, drawn, scorer):
+                row = scorer.score(f"{task}/{system}", clip, {"identity": str(case.identity)})
+                if truth:
+                    kept = case.portrait_expression if task == "cross" else None
+                    row |= score_frames(drawn[system], case.truth, kept)
+                rows.append(row | {"task": task, "system": system})
+            yield Judged(case, drawn, rows)
 
 
-def score(reenactments: list[Reenactment]) -> dict[str, dict[str, float]]:
-    """Row → metric → mean over frames, then clips.
+def write_side_by_side(path: Path, judged: Judged) -> None:
+    """Write portrait | driving | output | true picture as a video.
 
     Args:
-        reenactments: of one kind.
+        path: the file.
+        judged: what to show.
     """
-    table = {}
-    for row in ROWS:
-        metrics = {name: metric() for name, metric in METRICS.items()}
-        for one in reenactments:
-            for metric in metrics.values():
-                metric.update(_stack(one.rows[row]), _stack(one.rows["truth"]))
-        table[row] = {name: float(metric.compute()) for name, metric in metrics.items()}
-    return table
+    case = judged.case
+    times = max(1, WIDTH // case.portrait.shape[1])
+    with VideoWriter(path) as writer:
+        for driving, output, picture in zip(case.driving, judged.drawn["model"], case.picture, strict=True):
+            row = np.concatenate([case.portrait, driving, output, picture], axis=1)
+            writer.write(row.repeat(times, 0).repeat(times, 1))
 
 
-def _reenact(
-    animator: Animator, name: str, portrait: Frames, driving: Frames, other: Frames, truth: Frames
-) -> Reenactment:
-    """The model driven by the right clip, and, as its negative control, by another person's in shuffled order."""
-    source = animator.appearance(portrait)
-
-    def drawn_after(frames: Frames) -> Frames:
-        return np.concatenate([animator.render(source, animator.motion(part)) for part in _batches(frames)])
-
-    rows = {
-        "copy": np.broadcast_to(portrait, truth.shape),
-        "shuffled": drawn_after(other[np.random.default_rng(0).permutation(len(other))]),
-        "model": drawn_after(driving),
-        "truth": truth,
-    }
-    return Reenactment(name, portrait, driving, rows)
-
-
-def _drawn_as(person: int, clip: SyntheticClip, size: int) -> Frames:
-    nose_tip = clip.landmarks[:, 30]  # places the head across and down; ``location`` only says across
-    placed = zip(clip.pose, nose_tip, clip.scale, clip.expression, strict=True)
-    return np.stack([render_frame(person, *parameters, size)[0] for parameters in placed])
-
-
-def _batches(frames: Frames) -> Iterator[Frames]:
-    for start in range(0, len(frames), 16):
-        yield frames[start : start + 16]
+def _clips(case: KnownReenactment, drawn: dict[str, Frames], scorer: Scorer) -> Iterator[tuple[str, ScoredClip]]:
+    """Every system's frames beside the same target, whose features are looked for once."""
+    picture, portrait = _stack(case.picture), _stack(case.portrait[None])[0]
+    prediction = ClipPrediction(case.clip, _stack(drawn["model"]), picture, portrait)
+    model = ScoredClip.of(prediction, scorer.extractors)
+    assert model.target is not None
+    for system in SYSTEMS:
+        if system == "model":
+            yield system, model
+        elif system == "ground truth":
+            yield system, model.with_video(model.target.select(range(len(picture))))
+        else:
+            yield system, model.with_video(Track(_stack(drawn[system]), scorer.extractors))
 
 
 def _stack(frames: Frames) -> Tensor:

@@ -131,6 +131,31 @@ def cross_reenactments(people: list[int], seed: int, frames: int, size: int) -> 
         )
 
 
+def systems(animator: Animates, case: KnownReenactment) -> dict[str, Frames]:
+    """What each of :data:`SYSTEMS` shows: the model, its baseline, its negative control, and the truth.
+
+    Args:
+        animator: the model.
+        case: what it is to do.
+
+    Returns:
+        System → frames ``(T, H, W, 3)``.
+    """
+    source = animator.appearance(case.portrait)
+
+    def drawn_after(frames: Frames) -> Frames:
+        starts = range(0, len(frames), _BATCH)
+        return np.concatenate([animator.render(source, animator.motion(frames[i : i + _BATCH])) for i in starts])
+
+    rows = (
+        drawn_after(case.driving),
+        np.broadcast_to(case.portrait, case.picture.shape),
+        drawn_after(case.other),
+        case.picture,
+    )
+    return dict(zip(SYSTEMS, rows, strict=True))
+
+
 def synthetic_scores(animator: Animates, people: list[int], seed: int, frames: int) -> list[dict[str, Any]]:
     """Motion transfer error of a model and of its controls, one row a clip and system.
 
@@ -149,7 +174,7 @@ def synthetic_scores(animator: Animates, people: list[int], seed: int, frames: i
     for reenactments in (self_reenactments, cross_reenactments):
         for case in reenactments(people, seed, frames, animator.renderer.size):
             felt = case.portrait_expression if case.task == "cross" else None  # of one clip, it is much the same
-            for system, predicted in _systems(animator, case).items():
+            for system, predicted in systems(animator, case).items():
                 row = {"task": case.task, "system": system, "clip": case.clip, "identity": case.identity}
                 rows.append(row | score_frames(predicted, case.truth, felt))
     return rows
@@ -203,22 +228,6 @@ def _shuffled(frames: Frames, seed: int) -> Frames:
 
 def _mood(number: int) -> str:
     return _MOODS[number % len(_MOODS)]
-
-
-def _systems(animator: Animates, case: KnownReenactment) -> dict[str, Frames]:
-    source = animator.appearance(case.portrait)
-
-    def drawn_after(frames: Frames) -> Frames:
-        starts = range(0, len(frames), _BATCH)
-        return np.concatenate([animator.render(source, animator.motion(frames[i : i + _BATCH])) for i in starts])
-
-    rows = (
-        drawn_after(case.driving),
-        np.broadcast_to(case.portrait, case.picture.shape),
-        drawn_after(case.other),
-        case.picture,
-    )
-    return dict(zip(SYSTEMS, rows, strict=True))
 
 
 def _drawn_as(person: int, clip: SyntheticClip, size: int) -> tuple[Frames, NDArray[np.float32]]:
