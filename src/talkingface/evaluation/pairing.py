@@ -46,10 +46,10 @@ class Pairing:
 
 
 def pair_clips(
-    pred: Path,
-    target: Path | None = None,
-    source: Path | None = None,
-    audio: Path | None = None,
+    pred: str | Path,
+    target: str | Path | None = None,
+    source: str | Path | None = None,
+    audio: str | Path | None = None,
     identities: Mapping[str, str] | None = None,
 ) -> Pairing:
     """Pair clips by name; two single files are a pair whatever they are called.
@@ -66,6 +66,8 @@ def pair_clips(
         ConfigError: neither target nor source; nothing pairs.
         MediaError: an empty folder.
     """
+    pred = Path(pred)
+    target, source, audio = (None if path is None else Path(path) for path in (target, source, audio))
     if target is None and source is None:
         raise ConfigError(
             "give --target (self-reenactment) or --source (cross-reenactment): there is nothing to compare with."
