@@ -45,6 +45,16 @@ def test_a_view_takes_the_features_of_its_track(frames):
     assert counting.seen == 5  # the view was not looked at
 
 
+def test_rows_look_only_at_the_frames_that_are_asked_for(frames):
+    counting = Counting()
+    track = Track(frames, {"light": counting})
+    assert track.rows("light", [4, 0, 4])[:, 0].tolist() == [40.0, 0.0, 40.0]
+    assert counting.seen == 2
+    assert track.select([0, 1]).rows("light", [0, 1])[:, 0].tolist() == [0.0, 10.0]
+    assert counting.seen == 3  # frame 0 was known
+    assert track.feature("light")[:, 0].tolist() == [0.0, 10.0, 20.0, 30.0, 40.0]
+
+
 def test_what_depends_on_neighbours_is_found_anew_in_a_view(frames):
     counting = Counting(temporal=True)
     track = Track(frames, {"change": counting})

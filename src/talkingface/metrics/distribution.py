@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from talkingface.core.checks import check_shape
-from talkingface.core.errors import ConfigError
+from talkingface.core.errors import ConfigError, UnscorableError
 from talkingface.core.frozen import Frozen
 from talkingface.metrics.base import ClipMetric
 from talkingface.metrics.functional.frechet import frechet_distance, kernel_distance, moments
@@ -54,8 +54,7 @@ class DistributionMetric(ClipMetric):
     that nothing can be expected to beat at this number of frames.
 
     Args:
-        stride: every n-th frame of a clip is taken (features are shared with other metrics, so it saves memory and time
-            only here).
+        stride: every n-th frame of a clip is taken; the network looks at no other.
         kwargs: of torchmetrics.
 
     Attributes:
@@ -94,21 +93,36 @@ class DistributionMetric(ClipMetric):
         Raises:
             ShapeError: rows of another width; nothing has been added then.
         """
+        self._take(prediction[:: self.stride], target[:: self.stride], clip_id)
+
+    def update_clip(self, clip: ScoredClip) -> None:
+        """Add one clip as evaluators hold it; it has no value of its own. Only frames that count are looked at."""
+        prediction, target = (self._strided(clip, need) for need in self.needs)
+        self._take(prediction, target, clip.clip_id)
+        self._computed = None
+        self._update_count += 1
+
+    def _strided(self, clip: ScoredClip, need: str) -> Tensor:
+        side, _, feature = need.partition(".")
+        track: Track | None = getattr(clip, side)
+        if track is None:
+            raise UnscorableError(f"has no {side}")
+        extractor = track.extractors.get(feature)
+        if extractor is not None and extractor.temporal:  # a row is a window, not a frame
+            return track.feature(feature)[:: self.stride]
+        return track.rows(feature, range(0, len(track), self.stride))
+
+    def _take(self, prediction: Tensor, target: Tensor, clip_id: str) -> None:
         check_shape(prediction, ("T", self.width), "prediction")
         check_shape(target, ("T", self.width), "target")
         half = HALF_A + hashlib.sha256(clip_id.encode()).digest()[0] % 2
         self.clips += 1
-        for which, rows in ((PREDICTED, prediction[:: self.stride]), (half, target[:: self.stride])):
+        for which, rows in ((PREDICTED, prediction), (half, target)):
             found = rows[rows.isfinite().all(dim=1)].detach().cpu()
             self.counts[which] += len(found)
             if which == PREDICTED:
                 self.lost += len(rows) - len(found)
             self._add(which, found)
-
-    def update_clip(self, clip: ScoredClip) -> None:
-        """Add one clip as evaluators hold it; it has no value of its own."""
-        prediction, target = (clip[need] for need in self.needs)
-        self.update(prediction, target, clip.clip_id)
 
     def compute(self) -> Tensor:
         """Distance of the predicted frames from the real ones, a float64 scalar; NaN below two frames."""

@@ -41,6 +41,7 @@ class Track:
         self.extractors = extractors
         self.path: Path | None = None
         self._features = dict(known or {})
+        self._rows: dict[str, dict[int, Tensor]] = {}  # of features that were not needed in every frame
         self._parent: tuple[Track, Tensor] | None = None
 
     def __len__(self) -> int:
@@ -58,6 +59,29 @@ class Track:
         if name not in self._features:
             self._features[name] = self._find(name)
         return self._features[name]
+
+    def rows(self, name: str, index: Any) -> Tensor:
+        """Some rows of a feature, looking only at the frames that are asked for.
+
+        Args:
+            name: as :meth:`feature`.
+            index: frame numbers ``(n,)``.
+
+        Raises:
+            UnscorableError: as :meth:`feature`.
+        """
+        wanted = torch.as_tensor(index, dtype=torch.long)
+        extractor = self.extractors.get(name)
+        if name in self._features or extractor is None or extractor.temporal:
+            return self.feature(name)[wanted]
+        if self._parent is not None:
+            track, above = self._parent
+            return track.rows(name, above[wanted])
+        found = self._rows.setdefault(name, {})
+        missing = sorted(set(wanted.tolist()) - found.keys())
+        if missing:
+            found.update(zip(missing, extractor.extract(Track(self.data[missing], self.extractors)), strict=True))
+        return torch.stack([found[frame] for frame in wanted.tolist()])
 
     def select(self, index: Any) -> "Track":
         """A view of some frames, in any order.
