@@ -120,6 +120,8 @@ def _work(rank: int, job: Job, processes: int, folder: str) -> None:
     """One of several processes: a block of neighbouring clips, so that what neighbours share is read once."""
     torch.set_num_threads(max(1, torch.get_num_threads() // processes))
     distributed.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=processes)
+    if job.device == "cuda":
+        job = replace(job, device=f"cuda:{rank % torch.cuda.device_count()}")
     count = len(job.pairing.pairs)
     share = _score_share(job, range(rank * count // processes, (rank + 1) * count // processes), None)
     torch.save(share, Path(folder) / f"{rank}.pt")
