@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from talkingface.core.errors import ConfigError, UnscorableError
+from talkingface.core.errors import ConfigError, UnscorableError, WeightsError
 from talkingface.core.records import ClipPrediction
 from talkingface.metrics import Extractor, MeanMetric, ScoredClip, Track
 
@@ -67,6 +67,18 @@ def test_known_features_need_no_extractor_in_a_view_either(frames):
     assert track.select([3]).feature("pose").tolist() == [3.0]
     with pytest.raises(UnscorableError, match="no landmarks"):
         track.feature("landmarks")
+
+
+def test_nothing_is_loaded_for_what_a_file_says(frames):
+    class Absent(dict[str, Extractor]):
+        def get(self, name: str, default: Extractor | None = None) -> Extractor:  # type: ignore[override]
+            raise WeightsError("its network is not on this machine")
+
+    track = Track(frames, Absent(), {"pose": torch.arange(5.0)})
+    assert track.select([1, 3]).feature("pose").tolist() == [1.0, 3.0]
+    assert track.select([1, 3]).rows("pose", [1]).tolist() == [3.0]
+    with pytest.raises(WeightsError):
+        track.select([1]).feature("landmarks")
 
 
 def test_a_clip_says_what_it_lacks(frames):

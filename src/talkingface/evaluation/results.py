@@ -51,6 +51,8 @@ class Results:
         people = {str(row["clip"]): str(row["identity"]) for row in outcome.rows}
         identity = {}
         for feature, embeddings in outcome.embeddings.items():
+            if not embeddings:  # its network is missing
+                continue
             clips = {clip: (people[clip], embedding) for clip, embedding in embeddings.items()}
             pairs = {"ceiling": identity_ceiling(clips), "floor": identity_floor(clips)}
             identity[feature] = {name: asdict(similarity) for name, similarity in pairs.items()}
@@ -218,10 +220,13 @@ def _beneath(results: Results) -> list[str]:
     for metric, report in results.sets.get(results.name, {}).items():
         counts = ", ".join(f"{key} {value}" for key, value in report.items() if isinstance(value, int))
         notes.append(f"{metric}: {counts}{'; ' + report['warning'] if report.get('warning') else ''}")
+    scored = {
+        key for row in results.rows if row["system"] == results.name for key, value in row.items() if not _nan(value)
+    }
     listed = Counter(
         (failure.metric or "all metrics", failure.reason)
         for failure in results.failures
-        if failure.system == results.name
+        if failure.system == results.name and failure.metric in {*scored, ""}  # what has no value at all has a footnote
     )
     for (metric, reason), count in sorted(listed.items())[: REASONS * 4]:
         notes.append(f"{results.name}, {metric}: {count} clip{'s' * (count > 1)} not scored: {reason}")

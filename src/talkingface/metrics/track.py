@@ -40,7 +40,8 @@ class Track:
         self.data = data
         self.extractors = extractors
         self.path: Path | None = None
-        self._features = dict(known or {})
+        self.known = dict(known or {})
+        self._features: dict[str, Tensor] = {}
         self._rows: dict[str, dict[int, Tensor]] = {}  # of features that were not needed in every frame
         self._parent: tuple[Track, Tensor] | None = None
 
@@ -71,12 +72,12 @@ class Track:
             UnscorableError: as :meth:`feature`.
         """
         wanted = torch.as_tensor(index, dtype=torch.long)
-        extractor = self.extractors.get(name)
+        track, frames = self.origin()
+        extractor = None if name in track.known else self.extractors.get(name)
         if name in self._features or extractor is None or extractor.temporal:
             return self.feature(name)[wanted]
-        if self._parent is not None:
-            track, above = self._parent
-            return track.rows(name, above[wanted])
+        if track is not self:
+            return track.rows(name, frames[wanted])
         found = self._rows.setdefault(name, {})
         missing = sorted(set(wanted.tolist()) - found.keys())
         if missing:
@@ -107,13 +108,13 @@ class Track:
         return track, rows
 
     def _find(self, name: str) -> Tensor:
+        track, frames = self.origin()
+        if name in track.known:  # first, so that no network is loaded for what a file says
+            return track.known[name][frames]
         extractor = self.extractors.get(name)
-        if self._parent is not None and (extractor is None or not extractor.temporal):
-            track, rows = self._parent
-            return track.feature(name)[rows]
         if extractor is None:
             raise UnscorableError(f"has no {name}, and nothing was given that finds it")
-        return extractor.extract(self)
+        return extractor.extract(self) if track is self or extractor.temporal else track.feature(name)[frames]
 
 
 class Extractor(ABC):
