@@ -52,3 +52,11 @@ def test_the_lazy_names_are_the_public_ones():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="nothing"):
         _ = talkingface.nothing
+
+
+def test_every_public_name_of_the_evaluation_is_there():
+    from talkingface import evaluation
+
+    assert all(callable(getattr(evaluation, name)) for name in evaluation.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'evalute'"):
+        evaluation.evalute  # noqa: B018

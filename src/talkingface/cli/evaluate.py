@@ -20,10 +20,10 @@ def run(verb: str, arguments: list[str]) -> int:
         raise UsageError("evaluate needs --pred and --out (and --target or --source), or --compare with result files.")
 
     from talkingface.core.device import resolve_device
-    from talkingface.evaluation.evaluate import evaluate
     from talkingface.evaluation.job import Job
     from talkingface.evaluation.pairing import pair_clips, read_identities
     from talkingface.evaluation.results import Results, results_table, write_results
+    from talkingface.evaluation.run import evaluate
     from talkingface.evaluation.scoring import check_metrics
 
     check_metrics(options.metrics)

@@ -13,8 +13,8 @@ from talkingface.core.errors import ConfigError, MediaError
 from talkingface.core.files import write_text
 from talkingface.evaluation.card import card_hash, differences
 from talkingface.evaluation.controls import GROUND_TRUTH, REAL, STRANGER
-from talkingface.evaluation.evaluate import Outcome
 from talkingface.evaluation.rows import read_rows, write_rows
+from talkingface.evaluation.run import Outcome
 from talkingface.evaluation.scoring import Failure, Row, metric_class
 from talkingface.evaluation.tables import Cell, Column, Table, summary_table
 from talkingface.metrics.functional.embedding import identity_ceiling, identity_floor
