@@ -3,7 +3,7 @@
     python benchmarks/evaluate.py [CLIPS] [FRAMES]        # default 100 clips of 125 frames at 256 px
 
 Needs the AlexNet that LPIPS looks through (``talkingface doctor --fetch alexnet``). The plain way is measured on a
-tenth of the clips, since it takes as long for each.
+tenth of the clips, since it takes as long for each, and the controls on a fiftieth.
 """
 
 import json
@@ -73,11 +73,12 @@ def main(clips: int, frames: int) -> None:
             (root / side).mkdir()
             for index in range(clips):
                 clip(root / side / f"{index:03}.mp4", index, frames, noise)
-        few = max(1, clips // 10)
-        for part in ("pred", "target"):
-            (root / f"few_{part}").mkdir()
-            for index in range(few):
-                (root / f"few_{part}" / f"{index:03}.mp4").symlink_to(root / part / f"{index:03}.mp4")
+        few, fewer = max(2, clips // 10), max(2, clips // 50)
+        for prefix, count in (("few_", few), ("fewer_", fewer)):
+            for part in ("pred", "target"):
+                (root / f"{prefix}{part}").mkdir()
+                for index in range(count):
+                    (root / f"{prefix}{part}" / f"{index:03}.mp4").symlink_to(root / part / f"{index:03}.mp4")
 
         def ours(prefix: str, *options: str) -> list[str]:
             paths = ["--pred", str(root / f"{prefix}pred"), "--target", str(root / f"{prefix}target")]
@@ -90,7 +91,7 @@ def main(clips: int, frames: int) -> None:
             f"evaluate, {few} clips": (few, *measured(ours("few_", "--no-controls"))),
             f"evaluate, {clips} clips": (clips, *measured(ours("", "--no-controls"))),
             f"evaluate, {clips} clips, 2 processes": (clips, *measured(ours("", "--no-controls", "--processes", "2"))),
-            f"evaluate with 8 controls, {few} clips": (few, *measured(ours("few_"))),
+            f"evaluate with 8 controls, {fewer} clips": (fewer, *measured(ours("fewer_"))),
         }
         for name, (count, seconds, peak) in rows.items():
             per_frame = 1000 * seconds / (count * frames)
