@@ -17,6 +17,9 @@ GROUP = "talkingface.plugins"
 KINDS = {
     "motion": "picture → motion",
     "renderer": "portrait and motion → picture",
+    "audio": "speech → condition of a motion generator",
+    "generator": "condition → motion",
+    "controls": "clip → head pose, place and size over time",
     "discriminator": "picture → how real it looks",
     "perceptual": "network whose features compare pictures",
     "metric": "how good a clip is",

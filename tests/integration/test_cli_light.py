@@ -95,7 +95,9 @@ def test_python_dash_m_is_the_same_command():
 
 def test_list_names_parts_recipes_and_networks(capsys):
     out = answer(capsys, "list")[1]
-    assert all(word in out for word in ("renderer", "lia", "reconstruction", "synthetic", "vgg19", "anitalker-tiny"))
+    assert all(
+        word in out for word in ("renderer", "lia", "reconstruction", "synthetic", "vgg19", "anitalker-tiny-stage1")
+    )
 
 
 def test_list_as_json_is_complete(capsys):
@@ -134,7 +136,7 @@ def test_a_metric_shows_its_convention_and_what_it_inherits(capsys):
 
 
 def test_a_recipe_shows_its_yaml(capsys):
-    assert "class_path" in answer(capsys, "show", "anitalker-tiny")[1]
+    assert "class_path" in answer(capsys, "show", "anitalker-tiny-stage1")[1]
 
 
 def test_a_network_shows_its_licence(capsys):

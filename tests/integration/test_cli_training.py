@@ -119,25 +119,25 @@ def test_an_unknown_name_in_a_recipe_is_wrong_usage(recipe, capsys):
 
 def test_an_unknown_recipe_lists_the_known_ones(recipe, capsys):
     assert main(["fit", "-c", "anitalker-tyni"]) == 2
-    assert "recipes: anitalker-tiny" in capsys.readouterr().err
+    assert "recipes: anitalker-tiny-stage1" in capsys.readouterr().err
 
 
 def test_fit_without_a_recipe_asks_for_one(capsys):
     assert main(["fit"]) == 2
-    assert "anitalker-tiny" in capsys.readouterr().err
+    assert "anitalker-tiny-stage1" in capsys.readouterr().err
 
 
 def test_a_bare_name_finds_the_recipe_from_anywhere(tmp_path, monkeypatch):
-    wanted = recipes()["anitalker-tiny"]
+    wanted = recipes()["anitalker-tiny-stage1"]
     monkeypatch.chdir(tmp_path)
-    assert find_config("anitalker-tiny") == wanted
-    assert find_config("configs/recipes/anitalker-tiny.yaml") == wanted
+    assert find_config("anitalker-tiny-stage1") == wanted
+    assert find_config("configs/recipes/anitalker-tiny-stage1.yaml") == wanted
 
 
 def test_a_file_of_ones_own_goes_before_a_recipe_of_the_same_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("anitalker-tiny").write_text("{}")
-    assert find_config("anitalker-tiny") == Path("anitalker-tiny")
+    Path("anitalker-tiny-stage1").write_text("{}")
+    assert find_config("anitalker-tiny-stage1") == Path("anitalker-tiny-stage1")
 
 
 def test_training_is_the_same_from_the_same_seed(recipe):

@@ -33,7 +33,7 @@ def test_the_demo_writes_one_page_with_videos_curves_and_tables(tmp_path, monkey
     monkeypatch.setenv("TALKINGFACE_CACHE", str(tmp_path / "cache"))
     options = [part for name, value in QUICK.items() for part in (f"--{name}", str(value))]
     options += ["--data.val_pairs_per_clip", "2"]
-    text = run_demo(tmp_path / "demo", recipes()["anitalker-tiny"], options).read_text()
+    text = run_demo(tmp_path / "demo", recipes()["anitalker-tiny-stage1"], options).read_text()
     assert len(re.findall("data:video/mp4", text)) == 4  # two unseen people: two self, two cross
     assert "copy the source" in text
     assert "shuffled" in text
@@ -44,9 +44,9 @@ def test_the_demo_writes_one_page_with_videos_curves_and_tables(tmp_path, monkey
 
     weights = tmp_path / "demo" / "model" / "renderer" / "model.safetensors"
     before = weights.stat().st_mtime_ns
-    run_demo(tmp_path / "demo", recipes()["anitalker-tiny"], options)  # again: nothing is trained a second time
+    run_demo(tmp_path / "demo", recipes()["anitalker-tiny-stage1"], options)  # again: nothing is trained a second time
     assert weights.stat().st_mtime_ns == before
-    run_demo(tmp_path / "demo", recipes()["anitalker-tiny"], [*options, "--model.motion_encoder.dim", "10"])
+    run_demo(tmp_path / "demo", recipes()["anitalker-tiny-stage1"], [*options, "--model.motion_encoder.dim", "10"])
     assert weights.stat().st_mtime_ns != before
 
 

@@ -28,7 +28,7 @@ OPTIONS = {
 
 def start(folder: Path, epochs: int, *more: str) -> "subprocess.Popen[bytes]":
     options = [part for name, value in OPTIONS.items() for part in (f"--{name}", str(value))]
-    command = ["fit", "-c", "anitalker-tiny", *options, "--trainer.max_epochs", str(epochs), *more]
+    command = ["fit", "-c", "anitalker-tiny-stage1", *options, "--trainer.max_epochs", str(epochs), *more]
     environment = os.environ | {"TALKINGFACE_CACHE": str(folder.parent / "cache"), "OMP_NUM_THREADS": "1"}
     folder.mkdir(exist_ok=True)
     return subprocess.Popen(

@@ -49,8 +49,8 @@ def test_the_parts_of_a_recipe_fit_together(name, capsys):
 
 @pytest.mark.parametrize("layer", LAYERS, ids=str)
 def test_a_layer_can_be_laid_over_a_recipe(layer, capsys):
-    plain = configuration(capsys, "-c", "anitalker-tiny")
-    layered = configuration(capsys, "-c", "anitalker-tiny", "-c", str(layer))
+    plain = configuration(capsys, "-c", "anitalker-tiny-stage1")
+    layered = configuration(capsys, "-c", "anitalker-tiny-stage1", "-c", str(layer))
     assert layered != plain
 
 
@@ -67,7 +67,7 @@ def test_the_paper_sizes_are_the_papers():
 
 def test_the_tiny_recipe_runs(capsys):
     small = ["--data.identities", "6", "--data.frames", "3", "--data.clips_per_identity", "1"]
-    assert main(["fit", "-c", "anitalker-tiny", *small, "--trainer.fast_dev_run", "2"]) == 0
+    assert main(["fit", "-c", "anitalker-tiny-stage1", *small, "--trainer.fast_dev_run", "2"]) == 0
 
 
 def test_a_recipe_is_found_in_the_checkout():
@@ -77,7 +77,7 @@ def test_a_recipe_is_found_in_the_checkout():
 def test_predict_writes_every_picture_of_the_test_split(tmp_path):
     small = ["--data.identities", "6", "--data.frames", "3", "--data.clips_per_identity", "1"]
     few = ["--data.val_pairs_per_clip", "3", "--trainer.logger", "false", "--trainer.default_root_dir", "out"]
-    assert main(["predict", "-c", "anitalker-tiny", *small, *few]) == 0
+    assert main(["predict", "-c", "anitalker-tiny-stage1", *small, *few]) == 0
     pictures = sorted(tmp_path.rglob("*.png"))
     assert [path.name for path in pictures] == ["00000.png", "00001.png", "00002.png"]
     assert read_picture(pictures[0]).shape == (64, 64, 3)

@@ -30,7 +30,7 @@ def elsewhere(tmp_path, tmp_path_factory, monkeypatch):
 @pytest.mark.parametrize("swap", SWAPS)
 def test_a_swapped_model_trains_saves_reloads_and_animates(swap, tmp_path):
     options = [part for name, value in {**SMALL, **QUICK}.items() for part in (f"--{name}", str(value))]
-    assert main(["fit", "-c", "anitalker-tiny", *options, *SWAPS[swap]]) == 0
+    assert main(["fit", "-c", "anitalker-tiny-stage1", *options, *SWAPS[swap]]) == 0
     (checkpoint,) = (tmp_path / "runs").rglob("*.ckpt")
     assert main(["export", str(checkpoint), "model"]) == 0
 
@@ -45,7 +45,7 @@ def test_a_swapped_model_trains_saves_reloads_and_animates(swap, tmp_path):
 
 def test_the_swap_is_in_the_saved_model(tmp_path):
     options = [part for name, value in {**SMALL, **QUICK}.items() for part in (f"--{name}", str(value))]
-    main(["fit", "-c", "anitalker-tiny", *options, *SWAPS["projector fc"], *SWAPS["10 dimensions"]])
+    main(["fit", "-c", "anitalker-tiny-stage1", *options, *SWAPS["projector fc"], *SWAPS["10 dimensions"]])
     (checkpoint,) = (tmp_path / "runs").rglob("*.ckpt")
     main(["export", str(checkpoint), "model"])
     settings = talkingface.load_model("model")["motion_encoder"].config["init_args"]

@@ -91,7 +91,7 @@ WRONG = {
     "a seed that is no number": (changed(seeds=["a"]), r"seeds must be a whole number"),
     "no steps": (changed(steps=0), r"steps must be a whole number of at least 1"),
     "one person": (changed(evaluation={"people": 1}), r"evaluation.people must be a whole number of at least 2"),
-    "an unknown base": (changed(base="anitalker-tny"), r"recipes: anitalker-tiny"),
+    "an unknown base": (changed(base="anitalker-tny"), r"recipes: anitalker-tiny-stage1"),
     "an unknown root": (overridden(modl__x=1), r"there is no setting 'modl.x'; it must lie in model"),
     "an unknown argument of a part": (
         overridden(model__motion_encoder__projectr="fc"),

@@ -16,5 +16,5 @@ def run(verb: str, arguments: list[str]) -> int:
     from talkingface.bench.demo import run_demo
     from talkingface.cli.recipes import find_config
 
-    run_demo(options.out, find_config("anitalker-tiny"))
+    run_demo(options.out, find_config("anitalker-tiny-stage1"))
     return 0

@@ -8,7 +8,7 @@ def run(verb: str, arguments: list[str]) -> int:
     parser = usage.parser(
         verb,
         "Turn a training checkpoint into a model folder; averaged (EMA) weights are taken where there are any.",
-        "export runs/anitalker-tiny/lightning_logs/version_0/checkpoints/last.ckpt my-model",
+        "export runs/anitalker-tiny-stage1/lightning_logs/version_0/checkpoints/last.ckpt my-model",
     )
     parser.add_argument("ckpt", metavar="CKPT", help="checkpoint that 'talkingface fit' wrote")
     parser.add_argument("dir", metavar="DIR", help="model folder to make")

@@ -31,7 +31,7 @@ VERBS = {
 
 EPILOG = """examples:
   talkingface list
-  talkingface fit -c anitalker-tiny
+  talkingface fit -c anitalker-tiny-stage1
   talkingface animate --source face.jpg --driving clip.mp4 --model DIR -o out.mp4
   talkingface VERB --help"""
 

@@ -50,7 +50,7 @@ def _show(arguments: list[str]) -> int:
         "show",
         "Show a part, a recipe, a network of others or a model folder; a name may mean several.",
         "show renderer.lia",
-        "show anitalker-tiny",
+        "show anitalker-tiny-stage1",
         "show my-model --json",
     )
     parser.add_argument("name", metavar="NAME", help="a name from 'talkingface list', kind.name, or a model folder")

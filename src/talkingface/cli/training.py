@@ -11,13 +11,13 @@ from talkingface.cli.usage import UsageError
 VERBS = {
     "fit": (
         "Train a recipe; checkpoints and logs go to runs/RECIPE.",
-        "fit -c anitalker-tiny --model.renderer lia --trainer.max_epochs 2",
-        "fit -c anitalker-tiny --ckpt_path last          (resume)",
-        "fit -c anitalker-tiny --weights DIR             (start from a model folder)",
+        "fit -c anitalker-tiny-stage1 --model.renderer lia --trainer.max_epochs 2",
+        "fit -c anitalker-tiny-stage1 --ckpt_path last          (resume)",
+        "fit -c anitalker-tiny-stage1 --weights DIR             (start from a model folder)",
     ),
-    "validate": ("Judge a checkpoint on the validation set.", "validate -c anitalker-tiny --ckpt_path last"),
-    "test": ("Judge a checkpoint on the test set.", "test -c anitalker-tiny --weights DIR"),
-    "predict": ("Render the frames of a data set.", "predict -c anitalker-tiny --ckpt_path last"),
+    "validate": ("Judge a checkpoint on the validation set.", "validate -c anitalker-tiny-stage1 --ckpt_path last"),
+    "test": ("Judge a checkpoint on the test set.", "test -c anitalker-tiny-stage1 --weights DIR"),
+    "predict": ("Render the frames of a data set.", "predict -c anitalker-tiny-stage1 --ckpt_path last"),
 }
 OPTIONS = {
     "-c NAME|FILE": "recipe of 'talkingface list', or YAML; several are laid over each other (also --config)",

@@ -3,8 +3,10 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch.nn import Parameter
 
@@ -118,24 +120,97 @@ class Discriminator(Component):
 
 
 class AudioEncoder(Component):
-    """Speech → condition, in a frozen, cacheable step and a learned one."""
+    """Speech → condition, in a frozen, cacheable step and a learned one.
+
+    The frozen network of others is no part of the module: it is loaded when features are first asked for, and stays
+    out of checkpoints.
+
+    Attributes:
+        dim: width A of the condition.
+        rate: steps of the features in a second, a multiple of the 25 frames.
+        layers, channels: L and C of the features.
+        context: seconds of sound around a step that its features depend on; beyond it sound can be cut, with
+            differences too small to see.
+    """
+
+    dim: int
+    rate: int
+    layers: int
+    channels: int
+    context: float
 
     @abstractmethod
     def features(self, wave: Tensor) -> Tensor:
-        """16 kHz mono ``(B, S)`` in ``[-1, 1]`` → ``(B, L, Ta, C)``: L layers, Ta steps; frozen and cacheable."""
+        """16 kHz mono ``(B, S)`` in ``[-1, 1]`` → ``(B, L, Ta, C)``: L layers, Ta steps; frozen and cacheable.
+
+        Sound is filled with zeros to whole video frames: ``Ta = ceil(S / 640) * rate / 25``.
+        """
 
     @abstractmethod
     def forward(self, features: Tensor, frames: int) -> Tensor:
-        """Features ``(B, L, Ta, C)`` → condition ``(B, frames, A)`` at 25 Hz."""
+        """Features ``(B, L, frames * rate / 25, C)`` → condition ``(B, frames, A)`` at 25 Hz."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """What the features depend on beside the sound: settings and weights of the frozen step, as a short hash."""
 
 
 class MotionGenerator(Component):
-    """Condition → motion. The :class:`MotionSpec` and the condition's width are wired in first."""
+    """Condition → motion. The motion encoder whose motion it makes and the audio encoder are wired in first.
+
+    Attributes:
+        attributes: names of the control tracks that it can be told; the others are refused.
+    """
+
+    attributes: tuple[str, ...]
+
+    def calibrate(self, motion: Tensor) -> None:
+        """Learn the range of the motion ``(N, D)`` to be made, once, before training; nothing by default."""
 
     @abstractmethod
     def loss(self, motion: Tensor, condition: Condition, generator: Generator | None = None) -> dict[str, Tensor]:
-        """Named training losses for motion ``(B, T, D)``."""
+        """Named training losses for motion ``(B, T, D)``.
+
+        Args:
+            motion: what the frames really did.
+            condition: with true ``controls`` where there are any; NaN marks frames without.
+            generator: draws noise and steps; torch's own, which a trainer seeds, when not given.
+        """
 
     @abstractmethod
-    def sample(self, condition: Condition, frames: int, generator: Generator, **controls: Any) -> Tensor:
-        """Draw motion ``(B, frames, D)``."""
+    def sample(
+        self,
+        condition: Condition,
+        generator: Generator,
+        *,
+        prefix: Tensor | None = None,
+        steps: int = 50,
+        guidance: float = 1.0,
+    ) -> Tensor:
+        """Draw motion ``(B, T, D)`` for a condition of T frames.
+
+        Args:
+            condition: ``controls`` that are given replace what the generator would choose.
+            generator: draws everything that is drawn; same seed, same motion.
+            prefix: motion ``(B, K, D)``, K < T, that the first K frames must have: how one window goes on from
+                another.
+            steps: of the sampler, where it takes steps.
+            guidance: how much more than trained the condition counts; 1 is as trained.
+        """
+
+
+class ControlReader(Component):
+    """Where the control tracks of a clip come from: label files, landmarks, another network."""
+
+    @abstractmethod
+    def read(self, clip: Path, frames: NDArray[np.uint8] | None = None) -> dict[str, Tensor]:
+        """Tracks of a clip on the 25 fps grid.
+
+        Args:
+            clip: the video file.
+            frames: its pictures ``(T, H, W, 3)`` where the caller has them already.
+
+        Returns:
+            ``pose`` ``(T, 3)`` yaw, pitch, roll in degrees; ``location`` ``(T,)`` x of the nose tip over frame width;
+            ``scale`` ``(T,)`` distance of inner brows and chin over frame height. Float32, NaN where unknown.
+        """

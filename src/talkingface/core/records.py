@@ -14,21 +14,23 @@ class PairBatch(TypedDict):
     driving: Tensor  # (B,3,H,W) in [-1,1]
     identity: Tensor  # (B,) int64, index within the data set
     clip_id: list[str]
+    positive: NotRequired[Tensor]  # (B,3,H,W) the same person in another clip, augmented
+    negative: NotRequired[Tensor]  # (B,3,H,W) another person, augmented
+    negative_identity: NotRequired[Tensor]  # (B,) int64
     landmarks: NotRequired[Tensor]  # (B,2,68,2) of source and driving, fractions of the frame
     pose: NotRequired[Tensor]  # (B,2,3) yaw, pitch, roll in degrees
 
 
 class ClipBatch(TypedDict):
-    """Whole clips, for evaluation and for training a motion generator."""
+    """Windows of speech and motion, for training a motion generator."""
 
-    video: Tensor  # (B,T,3,H,W) in [-1,1]
+    motion: Tensor  # (B,T,D)
+    features: Tensor  # (B,L,T*rate/25,C), the audio encoder's
+    start_motion: Tensor  # (B,D), of the frame before the window
+    portrait: Tensor  # (B,C), code of that frame
+    controls: Mapping[str, Tensor]  # pose (B,T,3) degrees, location (B,T), scale (B,T); NaN where unknown
     identity: Tensor  # (B,) int64
     clip_id: list[str]
-    fps: float
-    audio: NotRequired[Tensor]  # (B,S) 16 kHz mono in [-1,1], or cached features (B,L,Ta,C)
-    motion: NotRequired[Tensor]  # (B,T,D), cached
-    controls: NotRequired[Mapping[str, Tensor]]  # pose (B,T,3), location (B,T), scale (B,T), emotion …
-    mask: NotRequired[Tensor]  # (B,T) bool, true where a frame exists
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Condition:
         audio: ``(B, T, A)``.
         start_motion: motion of the frame before the first, ``(B, D)``.
         portrait: code of the portrait, ``(B, C)``.
-        controls: named tracks, see DESIGN conventions (pose, location, scale, emotion, mouth).
+        controls: named tracks ``(B, T)`` or ``(B, T, n)``: pose in degrees, location and scale as fractions …
         mask: ``(B, T)`` bool, true where a frame exists.
     """
 
