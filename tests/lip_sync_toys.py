@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from talkingface.metrics.functional.mfcc import int16_values, mfcc
+from talkingface.core.mfcc import int16_values, mfcc
 from talkingface.metrics.networks.syncnet import FEATURES, WINDOW
 
 DARK, BRIGHT = 60.0, 150.0  # shades of the quietest and the loudest frame; no step looks like a cut

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from parity.conftest import REFERENCE
-from talkingface.metrics.functional.mfcc import (
+from talkingface.core.mfcc import (
     int16_values,
     mel_energies,
     mel_filters,

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from parity.conftest import REFERENCE
+from talkingface.core.mfcc import mfcc
 from talkingface.metrics.compat import ffmpeg
-from talkingface.metrics.functional.mfcc import mfcc
 
 ORACLES = REFERENCE / "metrics" / "oracles"
 SPEECH = ORACLES / "speech_16k.wav"

@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from parity.metric_weights import normal, tensors
+from talkingface.core.mfcc import mfcc, mfcc_windows
 from talkingface.metrics.functional import sync
-from talkingface.metrics.functional.mfcc import mfcc, mfcc_windows
 from talkingface.metrics.networks.syncnet import SyncNet
 
 FLOAT32 = 1e-5  # of the largest magnitude

@@ -5,8 +5,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from talkingface.metrics.functional import mfcc as module
-from talkingface.metrics.functional.mfcc import int16_values, mel_filters, mfcc, mfcc_windows, power_spectra
+from talkingface.core import mfcc as module
+from talkingface.core.mfcc import int16_values, mel_filters, mfcc, mfcc_windows, power_spectra
 
 
 def slow_mfcc(samples: NDArray[np.float64]) -> NDArray[np.float64]:

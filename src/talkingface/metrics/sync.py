@@ -8,7 +8,7 @@ from torch import Tensor
 
 from talkingface.core.checks import check_finite, check_shape
 from talkingface.core.errors import ShapeError, UnscorableError
-from talkingface.metrics.functional.mfcc import int16_values, mfcc, mfcc_windows
+from talkingface.core.mfcc import int16_values, mfcc, mfcc_windows
 from talkingface.metrics.functional.tracking import centres, crop_face
 from talkingface.metrics.networks.syncnet import FEATURES, WINDOW, SyncNet
 from talkingface.metrics.track import Extractor, Track
