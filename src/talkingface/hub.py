@@ -95,21 +95,26 @@ def load_model(name_or_folder: str | Path) -> dict[str, "Component"]:
     return {name: parts[name] for name in index.parts}
 
 
-def build_parts(configs: Mapping[str, dict[str, Any]]) -> dict[str, "Component"]:
+def build_parts(
+    configs: Mapping[str, dict[str, Any]], given: Mapping[str, "Component"] | None = None
+) -> dict[str, "Component"]:
     """Build parts from their JSON, with fresh weights, each wired to those that its constructor names.
 
     Args:
         configs: name → ``{"class_path": …, "init_args": {…}}``.
+        given: parts that are there already and may be wired in.
 
     Raises:
         ConfigError: when a class lies outside talkingface and its plugins, or a wired part is absent.
     """
     from talkingface.core.component import build, part_class
 
-    wired = {name: _wired(name, part_class(config.get("class_path", "")), configs) for name, config in configs.items()}
-    parts: dict[str, Component] = {}
-    for name in ModelIndex(__version__, wired).order():
-        parts[name] = build(configs[name], *(parts[other] for other in wired[name]))
+    parts: dict[str, Component] = dict(given or {})
+    known = {**parts, **configs}
+    wired = {name: _wired(name, part_class(config.get("class_path", "")), known) for name, config in configs.items()}
+    for name in ModelIndex(__version__, wired | dict.fromkeys(parts, ())).order():
+        if name not in parts:
+            parts[name] = build(configs[name], *(parts[other] for other in wired[name]))
     return {name: parts[name] for name in configs}
 
 
@@ -167,7 +172,8 @@ def model_card(name: str, parts: Mapping[str, "Component"], card: Mapping[str, A
     lines += [f"- `{part}`: `{value.config['class_path']}`" for part, value in parts.items()]
     for heading, content in {**card, "Consent": card.get("Consent", CONSENT)}.items():
         lines += ["", f"## {heading}", "", *_prose(content)]
-    usage = f'animator = talkingface.load("{name}")\nanimator.animate("face.jpg", driving="clip.mp4").save("out.mp4")'
+    motion = 'audio="speech.wav"' if "motion_generator" in parts else 'driving="clip.mp4"'
+    usage = f'animator = talkingface.load("{name}")\nanimator.animate("face.jpg", {motion}).save("out.mp4")'
     return "\n".join([*lines, "", "## Use", "", "```python", "import talkingface", usage, "```", ""])
 
 

@@ -162,6 +162,7 @@ BUILTIN = {
         "talkingface.tasks:Reconstruction",
         "stage 1: one frame of a clip is rendered from another (LIA, AniTalker)",
     ),
+    ("task", "generation"): ("talkingface.tasks:Generation", "stage 2: motion is made from speech (AniTalker)"),
 }
 
 

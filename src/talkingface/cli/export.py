@@ -12,10 +12,11 @@ def run(verb: str, arguments: list[str]) -> int:
     )
     parser.add_argument("ckpt", metavar="CKPT", help="checkpoint that 'talkingface fit' wrote")
     parser.add_argument("dir", metavar="DIR", help="model folder to make")
+    parser.add_argument("--representation", metavar="DIR", help="of stage 2: where the model of stage 1 lies now")
     options = parser.parse_args(arguments)
 
     from talkingface.pipelines.export import export_checkpoint
 
-    export_checkpoint(options.ckpt, options.dir)
+    export_checkpoint(options.ckpt, options.dir, options.representation)
     usage.write(f"{options.dir}: model folder; try 'talkingface animate --model {options.dir} …'")
     return 0

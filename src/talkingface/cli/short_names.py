@@ -24,6 +24,9 @@ SLOTS = {
     "renderer": "renderer",
     "discriminator": "discriminator",
     "perceptual": "perceptual",
+    "audio_encoder": "audio",
+    "motion_generator": "generator",
+    "controls": "controls",
 }
 ROOTS = ("model", "data")
 SHORT = re.compile(r"(?!null$)[a-z][a-z0-9_-]*")

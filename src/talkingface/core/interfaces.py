@@ -165,7 +165,7 @@ class MotionGenerator(Component):
     attributes: tuple[str, ...]
 
     def calibrate(self, motion: Tensor) -> None:
-        """Learn the range of the motion ``(N, D)`` to be made, once, before training; nothing by default."""
+        """Learn the range of the motion ``(N, D)`` to be made, unless it is known already; nothing by default."""
 
     @abstractmethod
     def loss(self, motion: Tensor, condition: Condition, generator: Generator | None = None) -> dict[str, Tensor]:

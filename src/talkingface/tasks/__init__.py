@@ -1,9 +1,10 @@
 """What is trained, and how: Lightning modules and the callbacks that watch them."""
 
+from talkingface.tasks.generation import Generation
 from talkingface.tasks.optim import Adam
 from talkingface.tasks.pictures import PictureWriter
 from talkingface.tasks.preview import PreviewStrip
 from talkingface.tasks.quality import QualityTable
 from talkingface.tasks.reconstruction import Reconstruction
 
-__all__ = ["Adam", "PictureWriter", "PreviewStrip", "QualityTable", "Reconstruction"]
+__all__ = ["Adam", "Generation", "PictureWriter", "PreviewStrip", "QualityTable", "Reconstruction"]
