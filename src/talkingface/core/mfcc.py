@@ -1,7 +1,7 @@
 """Mel-frequency cepstral coefficients exactly as python_speech_features 0.6 has them by default, in float64.
 
-SyncNet and the MFCC variants of AniTalker were trained on these; other libraries' (Hann window, power in dB, Slaney's filters) are
-no substitute.
+SyncNet and the MFCC variants of AniTalker were trained on these; other libraries' (Hann window, power in dB, Slaney's
+filters) are no substitute.
 """
 
 import math
