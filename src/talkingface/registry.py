@@ -34,6 +34,19 @@ BUILTIN = {
         "identity-decoupled latent on a linear basis, 20-d (LIA; AniTalker's HAL and motion decomposition)",
     ),
     ("renderer", "lia"): ("talkingface.renderers:LIARenderer", "flow-warped StyleGAN2 synthesis of LIA"),
+    ("audio", "hubert"): (
+        "talkingface.audio:HubertSpeech",
+        "all layers of a frozen HuBERT-large, learned sum, 50→25 Hz, Conformer (AniTalker)",
+    ),
+    ("audio", "whisper"): (
+        "talkingface.audio:WhisperSpeech",
+        "all layers of a frozen Whisper encoder, learned sum, 50→25 Hz, Conformer",
+    ),
+    ("audio", "mel"): ("talkingface.audio:MelSpeech", "80 log-mel bands, 100→25 Hz, Conformer; nothing pretrained"),
+    ("audio", "mfcc"): (
+        "talkingface.audio:MFCCSpeech",
+        "MFCC with two deltas, 39-d, 100→25 Hz (AniTalker's MFCC variants)",
+    ),
     ("discriminator", "lia"): ("talkingface.renderers:LIADiscriminator", "StyleGAN2 discriminator of LIA"),
     ("perceptual", "vgg19"): ("talkingface.losses:VGG19Perceptual", "multi-scale VGG19 feature distance"),
     ("perceptual", "vgg16"): ("talkingface.losses:VGG16Perceptual", "multi-scale VGG16 feature distance"),

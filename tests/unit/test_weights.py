@@ -62,7 +62,11 @@ def put(path: Path, content: bytes = CONTENT) -> Path:
 @pytest.mark.parametrize("name", sorted(weights.manifest()))
 def test_every_network_says_where_it_is_from_and_under_which_licence(name):
     network = weights.network(name)
-    if network.url:
+    if network.files:
+        assert network.url.startswith(weights.HUB)
+        assert weights.CONFIG_FILE in network.files
+        assert set(weights.MODEL_FILES) & set(network.files)
+    elif network.url:
         assert network.url.startswith("https://")
         assert network.url.endswith(network.file)
         assert len(network.sha256) >= 8

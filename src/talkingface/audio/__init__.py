@@ -1,0 +1,10 @@
+"""Speech encoders: sound → condition of a motion generator."""
+
+from talkingface.audio.cepstra import MFCCSpeech
+from talkingface.audio.hubert import HubertSpeech
+from talkingface.audio.mel import MelSpeech
+from talkingface.audio.speech_encoder import SpeechEncoder
+from talkingface.audio.stream import FeatureStream
+from talkingface.audio.whisper import WhisperSpeech
+
+__all__ = ["FeatureStream", "HubertSpeech", "MFCCSpeech", "MelSpeech", "SpeechEncoder", "WhisperSpeech"]
