@@ -47,6 +47,10 @@ BUILTIN = {
         "talkingface.audio:MFCCSpeech",
         "MFCC with two deltas, 39-d, 100→25 Hz (AniTalker's MFCC variants)",
     ),
+    ("generator", "regression"): (
+        "talkingface.generators:Regression",
+        "small Conformer trained by L2, without any draw: the baseline",
+    ),
     ("discriminator", "lia"): ("talkingface.renderers:LIADiscriminator", "StyleGAN2 discriminator of LIA"),
     ("perceptual", "vgg19"): ("talkingface.losses:VGG19Perceptual", "multi-scale VGG19 feature distance"),
     ("perceptual", "vgg16"): ("talkingface.losses:VGG16Perceptual", "multi-scale VGG16 feature distance"),

@@ -11,6 +11,22 @@ from talkingface.core.errors import ShapeError
 from talkingface.diffusion.schedule import NoiseSchedule, strided_steps
 
 
+def check_prefix(prefix: Tensor, shape: torch.Size) -> None:
+    """Refuse a known beginning that does not fit what is to be made.
+
+    Args:
+        prefix: ``(B, K, D)``.
+        shape: ``(B, T, D)`` of the whole.
+
+    Raises:
+        ShapeError: when batch or width differ, or no frame is left to make (K < T).
+    """
+    batch, frames, width = shape
+    check_shape(prefix, (batch, "K", width), "prefix")
+    if prefix.shape[1] >= frames:
+        raise ShapeError(f"a prefix of {prefix.shape[1]} frames leaves nothing to make in {frames} frames.")
+
+
 def sample_ddim(
     predict: Callable[[Tensor, Tensor], Tensor],
     noise: Tensor,
@@ -41,11 +57,10 @@ def sample_ddim(
         ConfigError: for a number of steps that no stride gives.
         ShapeError: when the prefix does not fit the noise or leaves nothing to sample.
     """
-    known = 0 if prefix is None else prefix.shape[1]
+    known = 0
     if prefix is not None:
-        check_shape(prefix, (noise.shape[0], "K", noise.shape[2]), "prefix")
-        if known >= noise.shape[1]:
-            raise ShapeError(f"a prefix of {known} frames leaves nothing to sample in {noise.shape[1]} frames.")
+        check_prefix(prefix, noise.shape)
+        known = prefix.shape[1]
     walk = strided_steps(steps, schedule.steps)[::-1]
     kept = [float(schedule.alpha_bar[step]) for step in walk] + [1.0]  # of the signal's variance; all of it at the end
     signal = noise

@@ -1,0 +1,14 @@
+"""Motion generators: speech → motion."""
+
+from talkingface.generators.normalisation import MotionRange
+from talkingface.generators.regression import Regression
+from talkingface.generators.variance import ATTRIBUTES, Attribute, VarianceAdapter, check_controls
+
+__all__ = [
+    "ATTRIBUTES",
+    "Attribute",
+    "MotionRange",
+    "Regression",
+    "VarianceAdapter",
+    "check_controls",
+]

@@ -1,0 +1,76 @@
+"""From the range of motion codes to the range of a sampler, and back."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from talkingface.core.checks import check_finite, check_shape
+from talkingface.core.errors import ShapeError
+
+TAIL = 0.001  # share of values on either side that may be clipped
+MARGIN = 1.1  # room beyond the outermost values that count
+NARROWEST = 0.01  # smallest half-range, of the widest
+
+
+class MotionRange(nn.Module):
+    """Maps the usual values of each dimension of a motion to ``[-1, 1]``.
+
+    The sampler clips its guess to ``[-1, 1]`` (diffusion of AniTalker's published code), but nothing in stage 1 keeps
+    codes in there: what lies outside could never be generated. Centre and half-range are therefore learnt from the
+    training motion, for each dimension, between its 0.1 % and 99.9 % quantiles and 10 % beyond:
+
+    * not between the extremes, where one broken frame would squeeze all others into a corner;
+    * not by the standard deviation, which promises nothing about skewed codes, such as eyelids that mostly rest;
+    * normally distributed codes get the deviation 0.29, of the order of pictures', for which the schedule was made.
+
+    A dimension that hardly moves is not stretched: its noise would count as much as the motion of the others. Until it
+    is fitted the map is the identity, so that published weights give what they were published with.
+
+    Args:
+        dim: width D of the motion.
+    """
+
+    centre: Tensor
+    scale: Tensor
+    known: Tensor
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+        self.register_buffer("centre", torch.zeros(dim))
+        self.register_buffer("scale", torch.ones(dim))
+        self.register_buffer("known", torch.tensor(False))
+
+    @torch.no_grad()
+    def fit(self, motion: Tensor) -> None:
+        """Learn the range. A range that is known, fitted or loaded with weights that were trained in it, stays.
+
+        Args:
+            motion: of the training clips, ``(N, D)``.
+
+        Raises:
+            ShapeError: for no motion, motion of another width, NaN or infinity.
+        """
+        if self.known:
+            return
+        check_shape(motion, ("N", self.dim), "motion to fit a range to")
+        if len(motion) == 0:
+            raise ShapeError("motion to fit a range to has no frame. Are there clips in the training split?")
+        check_finite(motion, "motion to fit a range to")
+        last = len(motion) - 1
+        low = motion.kthvalue(1 + math.floor(TAIL * last), dim=0).values
+        high = motion.kthvalue(1 + math.ceil((1 - TAIL) * last), dim=0).values
+        half = (high - low) / 2 * MARGIN
+        widest = half.max()
+        self.centre.copy_((low + high) / 2)
+        self.scale.copy_(half.clamp(min=NARROWEST * widest) if widest > 0 else torch.ones_like(half))
+        self.known.fill_(True)
+
+    def normalise(self, motion: Tensor) -> Tensor:
+        """Motion ``(..., D)`` → the same with the usual values in ``[-1, 1]``; others are not clipped here."""
+        return (motion - self.centre) / self.scale
+
+    def restore(self, normalised: Tensor) -> Tensor:
+        """Undo :meth:`normalise`, ``(..., D)``."""
+        return normalised * self.scale + self.centre

@@ -1,0 +1,111 @@
+"""Range of motion codes: how much a sampler may clip."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor
+
+from talkingface.core.errors import ShapeError
+from talkingface.generators import MotionRange
+
+ALLOWED = 0.002  # share of values that may be clipped
+
+
+def codes(std: float = 3.0, mean: float = 0.0, count: int = 20_000, dim: int = 5) -> Tensor:
+    return torch.randn(count, dim, generator=torch.Generator().manual_seed(0)) * std + mean
+
+
+def fitted(motion: Tensor) -> MotionRange:
+    found = MotionRange(motion.shape[1])
+    found.fit(motion)
+    return found
+
+
+def clipped(normalised: Tensor) -> Tensor:
+    """Share of each dimension beyond [-1, 1]."""
+    return (normalised.abs() > 1).float().mean(0)
+
+
+def test_range_is_the_identity_until_fitted():
+    motion = codes()
+    assert torch.equal(MotionRange(5).normalise(motion), motion)
+    assert torch.equal(MotionRange(5).restore(motion), motion)
+
+
+@pytest.mark.parametrize(
+    "motion",
+    [codes(), codes(std=0.01, mean=7), codes().exp(), codes().square().neg(), codes().tanh(), codes(count=50)],
+    ids=["normal", "far and narrow", "skewed", "heavy on one side", "bounded", "few"],
+)
+def test_almost_nothing_is_clipped(motion):
+    assert (clipped(fitted(motion).normalise(motion)) < ALLOWED).all()
+
+
+def test_control_without_normalisation_much_is_clipped():
+    assert (clipped(MotionRange(5).normalise(codes(std=3))) > 0.7).all()
+
+
+def test_unseen_motion_fits_too():
+    motion = codes()
+    assert (clipped(fitted(motion[:10_000]).normalise(motion[10_000:])) < ALLOWED).all()
+
+
+def test_normal_codes_get_the_deviation_that_is_documented():
+    assert fitted(codes(mean=2)).normalise(codes(mean=2)).std().item() == pytest.approx(0.29, abs=0.01)
+
+
+def test_one_broken_frame_does_not_squeeze_the_others():
+    motion = codes()
+    broken = torch.cat([motion, torch.full((1, 5), 1e6)])
+    torch.testing.assert_close(fitted(broken).scale, fitted(motion).scale, rtol=0.02, atol=0)
+
+
+def test_restoring_undoes_normalising():
+    motion = codes(mean=-4)
+    found = fitted(motion)
+    torch.testing.assert_close(found.restore(found.normalise(motion)), motion)
+    assert not torch.allclose(found.normalise(motion), motion)
+
+
+def test_constant_dimension_stays_quiet():
+    motion = codes()
+    motion[:, 2] = 0.7
+    found = fitted(motion)
+    assert found.normalise(motion)[:, 2].abs().max() == 0
+    disturbed = motion + 1e-3  # a three-thousandth of the motion of the others
+    assert found.normalise(disturbed)[:, 2].abs().max() < 0.02
+    torch.testing.assert_close(found.restore(torch.ones(5))[2].item(), 0.7, atol=0.2, rtol=0)
+
+
+def test_motion_without_any_movement_is_fitted():
+    found = fitted(torch.full((3, 2), 5.0))
+    assert torch.equal(found.normalise(torch.full((1, 2), 5.0)), torch.zeros(1, 2))
+    assert torch.equal(found.scale, torch.ones(2))
+
+
+def test_known_range_is_not_learnt_anew():
+    found = fitted(codes())
+    before = copy.deepcopy(found.state_dict())
+    found.fit(codes(std=9))
+    assert all(torch.equal(before[name], tensor) for name, tensor in found.state_dict().items())
+
+
+def test_loaded_range_is_known():
+    loaded = MotionRange(5)
+    loaded.load_state_dict(fitted(codes()).state_dict())
+    loaded.fit(codes(std=9))
+    assert torch.equal(loaded.scale, fitted(codes()).scale)
+
+
+@pytest.mark.parametrize(
+    ("motion", "message"),
+    [
+        (torch.zeros(4, 3), "shape"),
+        (torch.zeros(0, 5), "no frame"),
+        (torch.full((4, 5), float("nan")), "NaN"),
+    ],
+)
+def test_motion_that_says_nothing_is_refused(motion, message):
+    with pytest.raises(ShapeError, match=message):
+        MotionRange(5).fit(motion)
