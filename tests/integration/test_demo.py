@@ -5,7 +5,7 @@ import re
 import pytest
 
 from talkingface.bench.demo import run_demo
-from talkingface.bench.reenactment import SCORED, judge
+from talkingface.bench.reenactment import TASKS, judge, scored_systems
 from talkingface.cli.recipes import recipes
 from talkingface.core.media import VideoReader
 from talkingface.evaluation.scoring import Extractors, Scorer
@@ -52,7 +52,7 @@ def test_the_demo_writes_one_page_with_videos_curves_and_tables(tmp_path, monkey
 
 @pytest.fixture(scope="module")
 def judged(animator):
-    scorer = Scorer(("psnr", "ssim"), Extractors("cpu"), SCORED)
+    scorer = Scorer(("psnr", "ssim"), Extractors("cpu"), scored_systems(TASKS))
     return list(judge(animator, [3, 4], seed=1, frames=4, scorer=scorer))
 
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 import yaml
 
+from talkingface.bench.columns import CONTROLS
 from talkingface.bench.options import set_option
-from talkingface.bench.plan import CONTROLS, read_plan
+from talkingface.bench.plan import read_plan
 from talkingface.cli.bench import benches
 from talkingface.cli.recipes import find_config
 from talkingface.cli.short_names import written_out
@@ -92,6 +93,13 @@ WRONG = {
     "no steps": (changed(steps=0), r"steps must be a whole number of at least 1"),
     "one person": (changed(evaluation={"people": 1}), r"evaluation.people must be a whole number of at least 2"),
     "an unknown base": (changed(base="anitalker-tny"), r"recipes: anitalker-tiny-stage1"),
+    "speech without a stage 1": (changed(columns=["speech/psnr"]), r"columns of speech and a 'representation' go"),
+    "a stage 1 without speech": (changed(representation={"base": "base.yaml", "steps": 1}), r"go together"),
+    "a control of speech": (changed(controls=["true motion"]), r"true motion are of speech"),
+    "a stage 1 of no length": (
+        changed(columns=["speech/psnr"], representation={"base": "base.yaml"}),
+        r"representation.steps must be a whole number",
+    ),
     "an unknown root": (overridden(modl__x=1), r"there is no setting 'modl.x'; it must lie in model"),
     "an unknown argument of a part": (
         overridden(model__motion_encoder__projectr="fc"),
@@ -159,7 +167,26 @@ def test_a_key_changes_with_the_base(plan_of):
 
 def test_a_key_changes_with_the_seed(plan_of):
     cell = plan_of().cells()[0]
-    assert replace(cell, seed=7).key != cell.key
+    assert replace(cell, fit=replace(cell.fit, seed=7)).key != cell.key
+
+
+SPEECH = {"columns": ["speech/lip-correlation", "told/pose-error"], "controls": ["true motion", "ground truth"]}
+STAGE1 = {"base": "base.yaml", "steps": 5}
+
+
+def test_variants_of_stage_2_share_one_stage_1(plan_of):
+    plan = plan_of(changed(**SPEECH, representation=STAGE1))
+    assert plan.tasks == ("speech", "told")
+    assert {cell.fit.representation.key for cell in plan.cells()} == {plan.representation.key}
+    assert len({cell.key for cell in plan.cells()}) == 4
+
+
+def test_a_key_changes_with_the_stage_1(plan_of):
+    keys = {
+        plan_of(changed(**SPEECH, representation=STAGE1 | change)).cells()[0].fit_key
+        for change in ({}, {"steps": 6}, {"seed": 1}, {"options": {"model.motion_encoder.dim": 10}})
+    }
+    assert len(keys) == 4
 
 
 def test_a_key_changes_with_the_instrument_that_judges(plan_of, tmp_path, monkeypatch):

@@ -3,6 +3,8 @@
 ``python -m talkingface.bench.cell CELL.json``, started by :mod:`talkingface.bench.runner` in a process of its own.
 """
 
+import copy
+import fcntl
 import json
 import os
 import platform
@@ -24,9 +26,11 @@ import yaml
 
 from talkingface import registry
 from talkingface._version import __version__
-from talkingface.bench.plan import FORMAT, LEAKAGE, TRUTH
-from talkingface.bench.reenactment import SCORED, TASKS, judge, write_side_by_side
+from talkingface.bench.columns import LEAKAGE, SPEECH_TRUTH, TRUTH
+from talkingface.bench.plan import FORMAT
+from talkingface.bench.reenactment import judge, scored_systems, write_side_by_side
 from talkingface.bench.runner import is_here
+from talkingface.bench.speaking import judge_speech
 from talkingface.core.errors import TalkingFaceError
 from talkingface.core.files import atomic_folder
 from talkingface.core.provenance import git_commit
@@ -71,10 +75,7 @@ def run_cell(job: Job) -> None:
         TalkingFaceError: when training stopped, or whatever else was wrong with this variant.
     """
     torch.set_num_threads(1)
-    fit, cell = Path(job["fit"]), Path(job["cell"])
-    if not fit.is_dir():
-        with atomic_folder(fit) as part:
-            _train(job, part)
+    fit, cell = _fitted(job["fit"]), Path(job["cell"])
     trained = json.loads((fit / "fit.json").read_text(encoding="utf-8"))
     with atomic_folder(cell) as part:
         start = time.perf_counter()
@@ -83,7 +84,9 @@ def run_cell(job: Job) -> None:
         seconds = {"train": trained["seconds"], "evaluate": time.perf_counter() - start}
         peak = {"train": trained["peak_gb"], "evaluate": _peak_gb(resource.RUSAGE_SELF)}
         result = {
-            **{key: job[key] for key in ("name", "variant", "seed", "steps", "key", "fit_key", "evaluation", "config")},
+            **{key: job[key] for key in ("name", "variant", "key", "evaluation", "tasks")},
+            **{key: job["fit"][key] for key in ("seed", "steps", "config")},
+            "fit_key": job["fit"]["key"],
             "format": FORMAT,
             "parameters": parameters(animator),
             "seconds": seconds,
@@ -97,18 +100,32 @@ def run_cell(job: Job) -> None:
 
 def parameters(animator: Animator) -> int:
     """Number of different parameters; parts that share an encoder count it once."""
-    return sum(
-        p.numel() for p in {p for part in (animator.motion_encoder, animator.renderer) for p in part.parameters()}
-    )
+    parts = (animator.motion_encoder, animator.renderer, animator.audio_encoder, animator.motion_generator)
+    return sum(p.numel() for p in {p for part in parts if part is not None for p in part.parameters()})
 
 
-def _train(job: Job, folder: Path) -> None:
+def _fitted(fit: Job) -> Path:
+    """Folder of a trained model; trained now unless it was before, and never by two processes at once."""
+    folder = Path(fit["folder"])
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # variants of stage 2 share one stage 1; the system frees a dead one's lock
+        if not folder.is_dir():
+            stage1 = _fitted(fit["representation"]) if fit["representation"] else None
+            with atomic_folder(folder) as part:
+                _train(fit, part, stage1)
+    return folder
+
+
+def _train(fit: Job, folder: Path, stage1: Path | None) -> None:
     """Leaves ``model/``, ``metrics.csv``, ``config.yaml`` and ``fit.json`` in the folder."""
     run = folder / "run"
-    settings = dict(job["config"])
-    settings["seed_everything"] = job["seed"]
+    settings = copy.deepcopy(fit["config"])
+    settings["seed_everything"] = fit["seed"]
+    if stage1 is not None:
+        settings["model"]["init_args"]["representation"] = str(stage1 / "model")
     settings["trainer"] = settings.get("trainer", {}) | {
-        "max_steps": job["steps"],
+        "max_steps": fit["steps"],
         "max_epochs": -1,
         "enable_progress_bar": False,
         "enable_model_summary": False,
@@ -134,23 +151,29 @@ def _train(job: Job, folder: Path) -> None:
         "seconds": time.perf_counter() - start,
         "peak_gb": _peak_gb(resource.RUSAGE_CHILDREN),
         "git": git_commit(),
-        "key": job["fit_key"],
+        "key": fit["key"],
     }
     (folder / "fit.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
 def _judge(animator: Animator, job: Job, folder: Path) -> dict[str, Any]:
     """Every metric of every system on the same clips; the first clips are kept as videos."""
-    wanted, evaluation = job["metrics"], job["evaluation"]
+    wanted, evaluation, tasks = job["metrics"], job["evaluation"], tuple(job["tasks"])
     people, seed, frames = job["people"], evaluation["seed"], evaluation["frames"]
-    metrics = [name for name in wanted if name not in TRUTH and name != LEAKAGE]
+    known = {*TRUTH, *SPEECH_TRUTH}
+    metrics = [name for name in wanted if name not in known and name != LEAKAGE]
     extractors = Extractors("cpu", given=synthetic_extractors())  # networks for real faces do not know drawn ones
     missing = {name: lacking for name in metrics if (lacking := lacking_networks(name, extractors.built))}
     metrics = [name for name in metrics if name not in missing]
-    scorer = Scorer(metrics, extractors, SCORED)
+    scorer = Scorer(metrics, extractors, scored_systems(tasks))
     rows = []
-    shown = dict.fromkeys(TASKS, 0)
-    for judged in judge(animator, people, seed, frames, scorer, truth=bool(set(wanted) & set(TRUTH))):
+    shown = dict.fromkeys(tasks, 0)
+    cases = (
+        judge(animator, people, seed, frames, scorer, truth=bool(set(wanted) & known))
+        if animator.motion_generator is None
+        else judge_speech(animator, tasks, people, seed, frames, scorer)
+    )
+    for judged in cases:
         task = judged.case.task
         if shown[task] < SHOWN:
             write_side_by_side(folder / f"{task}{shown[task]}.mp4", judged)

@@ -20,7 +20,7 @@ from talkingface._version import __version__
 from talkingface.bench import page
 from talkingface.bench.bench_page import logged
 from talkingface.bench.cell import parameters
-from talkingface.bench.reenactment import SCORED, TASKS, Judged, judge, write_side_by_side
+from talkingface.bench.reenactment import TASKS, Judged, judge, scored_systems, write_side_by_side
 from talkingface.core.errors import TalkingFaceError
 from talkingface.core.files import write_text
 from talkingface.data.synthetic import contact_sheet, split_identities
@@ -73,7 +73,7 @@ def run_demo(out: Path, recipe: Path, options: list[str] | None = None) -> Path:
     settings = (log.parent / "config.yaml").read_text(encoding="utf-8")
     people = _unseen(settings)
     with stage("evaluate"), console.status(f"{len(people)} people that the model has never seen"):
-        scorer = Scorer(("psnr", "ssim"), Extractors("cpu"), SCORED)
+        scorer = Scorer(("psnr", "ssim"), Extractors("cpu"), scored_systems(TASKS))
         judged = list(judge(animator, people, CLIP_SEED, FRAMES, scorer))
         tables = [_table(task, judged) for task in TASKS]
     for table in tables:

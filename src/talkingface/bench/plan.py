@@ -11,21 +11,52 @@ from typing import Any
 
 import yaml
 
-from talkingface import registry
+from talkingface.bench.columns import (
+    CONTROLS,
+    COSTS,
+    REENACTMENT,
+    SPEECH,
+    SPEECH_CONTROLS,
+    column_names,
+    metric_of,
+    task_of,
+)
 from talkingface.bench.options import Config, set_option
 from talkingface.core.errors import ConfigError, did_you_mean
 from talkingface.evaluation.face_reader import WEIGHTS as FACE_READER
 from talkingface.weights import sha256
 
 FORMAT = 1  # of a cell's result; a change reruns every cell
-TASKS = ("self", "cross")  # whose clip drives the portrait
-COSTS = ("parameters", "minutes", "peak_gb")
-CROSS_ONLY = ("expression-leakage", "expression-transfer")
-TRUTH = ("pose-error", "expression-rmse", "landmark-error", *CROSS_ONLY)  # known on synthetic people only
-LEAKAGE = "identity-leakage"
-CONTROLS = ("copy the source", "shuffled", "ground truth")
-KEYS = ("title", "source", "base", "options", "variants", "seeds", "steps", "columns", "controls", "evaluation")
-SMOKE_DATA = {"identities": 10, "clips_per_identity": 1, "frames": 4, "pairs_per_clip": 8, "val_pairs_per_clip": 2}
+KEYS = (
+    "title",
+    "source",
+    "representation",
+    "base",
+    "options",
+    "variants",
+    "seeds",
+    "steps",
+    "columns",
+    "controls",
+    "evaluation",
+)
+SMOKE_DATA = {
+    "SyntheticPairs": {
+        "identities": 10,
+        "clips_per_identity": 1,
+        "frames": 4,
+        "pairs_per_clip": 8,
+        "val_pairs_per_clip": 2,
+    },
+    "SyntheticClips": {
+        "identities": 10,
+        "clips_per_identity": 1,
+        "clip_frames": 12,
+        "frames": 8,
+        "windows_per_clip": 2,
+        "batch_size": 2,
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -66,14 +97,46 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Fit:
+    """One training run, and everything that decides the model.
+
+    Args:
+        config: the whole training configuration.
+        seed, steps: of the run.
+        representation: the run of stage 1 whose motion a run of stage 2 learns to make.
+    """
+
+    config: Config
+    seed: int
+    steps: int
+    representation: "Fit | None" = None
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of all of it."""
+        training = {"format": FORMAT, "config": self.config, "seed": self.seed, "steps": self.steps}
+        return _digest(training | ({"representation": self.representation.key} if self.representation else {}))
+
+
+@dataclass(frozen=True)
 class CellPlan:
     """One variant with one seed, and everything that decides its result."""
 
     variant: Variant
-    seed: int
-    steps: int
+    fit: Fit
     evaluation: Evaluation
     metrics: tuple[str, ...]
+    tasks: tuple[str, ...]
+
+    @property
+    def seed(self) -> int:
+        """Of the training run."""
+        return self.fit.seed
+
+    @property
+    def steps(self) -> int:
+        """Of the training run."""
+        return self.fit.steps
 
     @property
     def name(self) -> str:
@@ -81,23 +144,20 @@ class CellPlan:
         return f"{self.variant.name} seed {self.seed}"
 
     @property
-    def training(self) -> Config:
-        """What decides the trained model."""
-        return {"format": FORMAT, "config": self.variant.config, "seed": self.seed, "steps": self.steps}
-
-    @property
     def fit_key(self) -> str:
-        """SHA-256 of :attr:`training`."""
-        return _digest(self.training)
+        """SHA-256 of what decides the trained model."""
+        return self.fit.key
 
     @property
     def key(self) -> str:
         """SHA-256 of the training and of how its model is judged."""
-        judged = {
+        judged: dict[str, Any] = {
             "evaluation": vars(self.evaluation),
             "metrics": sorted(self.metrics),
             "reader": _checksum(FACE_READER),
         }
+        if self.tasks != REENACTMENT:
+            judged["tasks"] = self.tasks
         return _digest({"fit": self.fit_key, **judged})
 
 
@@ -111,9 +171,10 @@ class Plan:
         base: name of the recipe.
         variants: rows, the first of which the others are compared with.
         seeds, steps: of every variant.
-        columns: of the table; ``"cross/psnr"`` is PSNR in cross-reenactment, without a prefix it is self-reenactment.
-        controls: rows of :data:`CONTROLS` below the variants.
+        columns: of the table, see :mod:`talkingface.bench.columns`.
+        controls: rows below the variants, see :mod:`talkingface.bench.columns`.
         evaluation: how every cell is judged.
+        representation: stage 1, trained once and shared by all variants, of a bench of stage 2.
         smoke: whether this is a trial run whose numbers mean nothing.
     """
 
@@ -127,7 +188,15 @@ class Plan:
     columns: tuple[str, ...]
     controls: tuple[str, ...]
     evaluation: Evaluation
+    representation: Fit | None = None
     smoke: bool = False
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What the models are judged at: speech where they speak, and reenactment where they do not."""
+        if self.representation is None:
+            return REENACTMENT
+        return tuple(task for task in SPEECH if task in map(task_of, self.columns))
 
     def cells(self, only: Sequence[str] = ()) -> list[CellPlan]:
         """Every variant with every seed, seed by seed, so that a stopped bench has something of every variant.
@@ -142,9 +211,15 @@ class Plan:
         for name in only:
             if name not in names:
                 raise ConfigError(f"{self.name} has no variant '{name}'; known: {did_you_mean(name, names)}.")
-        metrics = tuple(sorted({column.removeprefix("cross/") for column in self.columns} - set(COSTS)))
+        metrics = tuple(sorted({metric_of(column) for column in self.columns} - set(COSTS)))
         return [
-            CellPlan(variant, seed, self.steps, self.evaluation, metrics)
+            CellPlan(
+                variant,
+                Fit(variant.config, seed, self.steps, self.representation),
+                self.evaluation,
+                metrics,
+                self.tasks,
+            )
             for seed in self.seeds
             for variant in self.variants
             if not only or variant.name in only
@@ -153,10 +228,16 @@ class Plan:
     def at_smoke_scale(self) -> "Plan":
         """The same plan with one seed, next to no training and tiny clips; only the numbers lose their meaning."""
         variants = tuple(replace(variant, config=_smoke(variant.config)) for variant in self.variants)
-        small = replace(self.evaluation, people=2, frames=4)
-        title = f"SMOKE — {self.title}"
+        first = self.representation
         return replace(
-            self, title=title, variants=variants, seeds=self.seeds[:1], steps=4, evaluation=small, smoke=True
+            self,
+            title=f"SMOKE — {self.title}",
+            variants=variants,
+            seeds=self.seeds[:1],
+            steps=4,
+            evaluation=replace(self.evaluation, people=2, frames=4),
+            representation=first and replace(first, config=_smoke(first.config), steps=4),
+            smoke=True,
         )
 
 
@@ -165,7 +246,8 @@ def read_plan(path: Path, find_recipe: Callable[[str], Path], written_out: Calla
 
     Args:
         path: YAML with the keys ``title``, ``source``, ``base``, ``options``, ``variants`` (name → ``label`` and
-            ``overrides``), ``seeds``, ``steps``, ``columns``, ``controls`` and ``evaluation``.
+            ``overrides``), ``seeds``, ``steps``, ``columns``, ``controls``, ``evaluation`` and, for stage 2,
+            ``representation`` (``base``, ``options``, ``steps`` and ``seed`` of the stage 1 that all variants share).
         find_recipe: finds ``base`` where it does not lie beside the file.
         written_out: replaces the short names in a configuration by class paths.
 
@@ -189,30 +271,50 @@ def _plan(
         if key not in content:
             raise ConfigError(f"'{key}' is missing; a bench file has {', '.join(KEYS)}.")
     columns = _names("columns", content["columns"], column_names())
-    controls = _names("controls", content.get("controls", list(CONTROLS)), CONTROLS)
-    beside = path.parent / str(content["base"])
-    recipe = beside if beside.is_file() else find_recipe(str(content["base"]))
-    base = written_out(_mapping(str(recipe), yaml.safe_load(recipe.read_text(encoding="utf-8"))))
+    controls = _names("controls", content.get("controls", list(CONTROLS)), (*CONTROLS, *SPEECH_CONTROLS))
+
+    def recipe(name: Any, changes: Mapping[str, Any]) -> Config:
+        """The configuration of a recipe with settings changed."""
+        beside = path.parent / str(name)
+        file = beside if beside.is_file() else find_recipe(str(name))
+        config = written_out(_mapping(str(file), yaml.safe_load(file.read_text(encoding="utf-8"))))
+        for key, value in changes.items():
+            set_option(config, key, value)
+            config = written_out(config)
+        return config
+
     options = _mapping("options", content.get("options") or {})
     variants = []
     for name, about in _mapping("variants", content["variants"]).items():
         where = f"variant '{name}'"
         _known(where, _mapping(where, about), ("label", "overrides"))
         changes = _mapping(f"overrides of {where}", about.get("overrides") or {})
-        config = copy.deepcopy(base)
-        for key, value in {**options, **changes}.items():
-            set_option(config, key, value)
-            config = written_out(config)
+        config = recipe(content["base"], {**options, **changes})
         variants.append(Variant(str(name), str(about.get("label", name)), config, changes))
     if not variants:
         raise ConfigError("'variants' is empty; there is nothing to compare.")
-    labels = [*(variant.label for variant in variants), *CONTROLS]
+    labels = [*(variant.label for variant in variants), *CONTROLS, *SPEECH_CONTROLS]
     if twice := {label for label in labels if labels.count(label) > 1}:
         raise ConfigError(f"two rows would be called '{min(twice)}'; give every variant a label of its own.")
     evaluation = _mapping("evaluation", content.get("evaluation") or {})
     _known("evaluation", evaluation, tuple(Evaluation.__dataclass_fields__))
     for key, value in evaluation.items():
         _whole(f"evaluation.{key}", value, 0 if key == "seed" else 2)  # cross-reenactment needs two people
+    first = _mapping("representation", content.get("representation") or {})
+    _known("representation", first, ("base", "options", "steps", "seed"))
+    if bool(first) != any(task_of(column) in SPEECH for column in columns):
+        raise ConfigError(
+            "columns of speech and a 'representation' go together: give both (stage 2), or neither (stage 1)."
+        )
+    if not first and set(controls) & set(SPEECH_CONTROLS):
+        raise ConfigError(
+            f"the controls {', '.join(SPEECH_CONTROLS)} are of speech; without a 'representation' there is none."
+        )
+    representation = None
+    if first:
+        config = recipe(first.get("base"), _mapping("representation.options", first.get("options") or {}))
+        steps = _whole("representation.steps", first.get("steps"), 1)
+        representation = Fit(config, _whole("representation.seed", first.get("seed", 0), 0), steps)
     return Plan(
         name=path.stem,
         title=str(content["title"]),
@@ -224,13 +326,8 @@ def _plan(
         columns=columns,
         controls=controls,
         evaluation=Evaluation(**evaluation),
+        representation=representation,
     )
-
-
-def column_names() -> list[str]:
-    """Every column that a table may have."""
-    clips = [*registry.names("metric"), *(name for name in TRUTH if name not in CROSS_ONLY)]
-    return [*clips, *(f"cross/{name}" for name in clips), *CROSS_ONLY, LEAKAGE, *COSTS]
 
 
 @functools.cache
@@ -241,8 +338,9 @@ def _checksum(path: Path) -> str:
 def _smoke(config: Config) -> Config:
     config = copy.deepcopy(config)
     data = config.get("data", {})
-    if str(data.get("class_path", "")).endswith(".SyntheticPairs"):
-        data.setdefault("init_args", {}).update(SMOKE_DATA)
+    small = SMOKE_DATA.get(str(data.get("class_path", "")).rpartition(".")[2])
+    if small:
+        data.setdefault("init_args", {}).update(small)
     return config
 
 

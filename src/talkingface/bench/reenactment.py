@@ -1,6 +1,6 @@
 """A model judged on synthetic people that it has never seen: the frames of every system scored beside the truth."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from talkingface.bench.columns import REENACTMENT
 from talkingface.core.media import VideoWriter
 from talkingface.core.records import ClipPrediction
+from talkingface.evaluation import speech
 from talkingface.evaluation.scoring import Scorer
 from talkingface.evaluation.synthetic import (
     SYSTEMS,
@@ -25,23 +27,32 @@ from talkingface.metrics import ScoredClip, Track
 from talkingface.pipelines.animator import Animator
 
 TASKS = {"self": self_reenactments, "cross": cross_reenactments}
-SCORED = tuple(f"{task}/{system}" for task in TASKS for system in SYSTEMS)  # what a scorer calls its systems
 WIDTH = 192  # pixels of each picture in a video; 64 are hard to see
+
+
+Case = KnownReenactment | speech.KnownSpeech
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One reenactment, what each system made of it, and the scores.
+    """One reenactment or one speech, what each system made of it, and the scores.
 
     Args:
-        case: the portrait, the driving clip and the truth.
+        case: the portrait, what drives it, and the truth.
         drawn: system → frames ``(T, H, W, 3)``.
         rows: one for each system, with ``task``, ``system``, ``clip``, ``identity`` and the scores.
     """
 
-    case: KnownReenactment
+    case: Case
     drawn: dict[str, Frames]
     rows: list[dict[str, Any]]
+
+
+def scored_systems(tasks: Iterable[str]) -> tuple[str, ...]:
+    """What a scorer calls the systems of some tasks."""
+    return tuple(
+        f"{task}/{system}" for task in tasks for system in (SYSTEMS if task in REENACTMENT else speech.SYSTEMS)
+    )
 
 
 def judge(
@@ -54,14 +65,14 @@ def judge(
         people: identities, best unseen ones; at least two.
         seed: of the clips.
         frames: length of a clip, at 25 fps; at least two.
-        scorer: made for the systems :data:`SCORED`.
+        scorer: made for :func:`scored_systems`.
         truth: whether motion transfer error and leakage are read from the frames too.
     """
     for task, reenactments in TASKS.items():
         for case in reenactments(people, seed, frames, animator.renderer.size):
             drawn = systems(animator, case)
             rows = []
-            for system, clip in _clips(case, drawn, scorer):
+            for system, clip in scored_clips(case, drawn, scorer):
                 row = scorer.score(f"{task}/{system}", clip, {"identity": str(case.identity)})
                 if truth:
                     kept = case.portrait_expression if task == "cross" else None
@@ -71,7 +82,7 @@ def judge(
 
 
 def write_side_by_side(path: Path, judged: Judged) -> None:
-    """Write portrait | driving | output | true picture as a video.
+    """Write portrait | driving | output | true picture as a video; speech has no driving picture, but sound.
 
     Args:
         path: the file.
@@ -79,19 +90,30 @@ def write_side_by_side(path: Path, judged: Judged) -> None:
     """
     case = judged.case
     times = max(1, WIDTH // case.portrait.shape[1])
-    with VideoWriter(path) as writer:
-        for driving, output, picture in zip(case.driving, judged.drawn["model"], case.picture, strict=True):
-            row = np.concatenate([case.portrait, driving, output, picture], axis=1)
+    if isinstance(case, speech.KnownSpeech):
+        columns, audio = [judged.drawn["model"], case.picture], case.audio
+    else:
+        columns, audio = [case.driving, judged.drawn["model"], case.picture], None
+    with VideoWriter(path, audio=audio) as writer:
+        for pictures in zip(*columns, strict=True):
+            row = np.concatenate([case.portrait, *pictures], axis=1)
             writer.write(row.repeat(times, 0).repeat(times, 1))
 
 
-def _clips(case: KnownReenactment, drawn: dict[str, Frames], scorer: Scorer) -> Iterator[tuple[str, ScoredClip]]:
-    """Every system's frames beside the same target, whose features are looked for once."""
+def scored_clips(case: Case, drawn: dict[str, Frames], scorer: Scorer) -> Iterator[tuple[str, ScoredClip]]:
+    """Every system's frames beside the same target, whose features are looked for once.
+
+    Args:
+        case: what was to be shown.
+        drawn: system → frames.
+        scorer: whose extractors look at them.
+    """
     picture, portrait = _stack(case.picture), _stack(case.portrait[None])[0]
-    prediction = ClipPrediction(case.clip, _stack(drawn["model"]), picture, portrait)
+    audio = torch.from_numpy(case.audio) if isinstance(case, speech.KnownSpeech) else None
+    prediction = ClipPrediction(case.clip, _stack(drawn["model"]), picture, portrait, audio)
     model = ScoredClip.of(prediction, scorer.extractors)
     assert model.target is not None
-    for system in SYSTEMS:
+    for system in drawn:
         if system == "model":
             yield system, model
         elif system == "ground truth":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from talkingface.bench import bench_page
+from talkingface.bench.columns import SPEECH, metric_of
 from talkingface.bench.plan import Plan
 from talkingface.bench.runner import CellState
 from talkingface.bench.values import (
@@ -16,7 +17,6 @@ from talkingface.bench.values import (
     all_rows,
     clip_columns,
     column_of,
-    metric_of,
     of_task,
     pooled_rows,
     values,
@@ -168,7 +168,7 @@ def _beaten(plan: Plan, done: Sequence[CellState]) -> Iterator[str]:
     for variant in plan.variants:
         own = [state for state in done if state.cell.variant.name == variant.name]
         for control in plan.controls:
-            if control == "ground truth" or not own:
+            if control in ("ground truth", "true motion") or not own:
                 continue
             ours, theirs = (_mean([values(state, plan, system) for state in own]) for system in (MODEL, control))
             texts = [
@@ -198,7 +198,15 @@ def _notes(plan: Plan, states: Sequence[CellState]) -> Iterator[str]:
         "pairs are the same for all"
     )
     if "shuffled" in plan.controls:
-        yield "shuffled: the same models driven by another person's frames in shuffled order, mean over variants"
+        spoken = set(plan.tasks) & set(SPEECH)
+        other = "another person's speech" if spoken else "another person's frames in shuffled order"
+        yield f"shuffled: the same models driven by {other}, mean over variants"
+    if "true motion" in plan.controls:
+        yield "true motion: the portrait moved by the true frames, the best that this representation can show"
+    if "told" in plan.tasks:
+        yield "told: the true pose, place and size are given, as far as a variant can be told them"
+    if plan.representation:
+        yield f"all variants share one stage 1 of {plan.representation.steps} steps, seed {plan.representation.seed}"
     leakage = [state.result["leakage"] for state in states if state.result and state.result["leakage"]]
     if leakage:
         chance = leakage[0]["chance"]

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from talkingface.bench.plan import CellPlan, Plan
+from talkingface.bench.plan import CellPlan, Fit, Plan
 from talkingface.core.errors import TalkingFaceError, WeightsError
 from talkingface.core.files import atomic_folder, write_text
 from talkingface.weights import find_weights
@@ -98,13 +98,21 @@ def job_of(cell: CellPlan, out: Path) -> dict[str, Any]:
         out: folder of all results.
     """
     return {
-        **{key: getattr(cell, key) for key in ("name", "seed", "steps", "key", "fit_key", "metrics")},
+        **{key: getattr(cell, key) for key in ("name", "key", "metrics", "tasks")},
         "variant": cell.variant.name,
-        "config": cell.variant.config,
         "evaluation": asdict(cell.evaluation),
         "people": cell.evaluation.identities,
-        "fit": str((out / "fits" / cell.fit_key[:16]).resolve()),
+        "fit": _fit(cell.fit, out),
         "cell": str(_folder(cell, out).resolve()),
+    }
+
+
+def _fit(fit: Fit, out: Path) -> dict[str, Any]:
+    """What is to be trained, and where the model goes; stage 1 first, where there is one."""
+    return {
+        **{key: getattr(fit, key) for key in ("config", "seed", "steps", "key")},
+        "folder": str((out / "fits" / fit.key[:16]).resolve()),
+        "representation": _fit(fit.representation, out) if fit.representation else None,
     }
 
 
@@ -187,8 +195,9 @@ def _close(process: "subprocess.Popen[bytes]") -> None:
 
 def _borrowed(state: CellState, out: Path) -> bool:
     """Take over the same cell, or its trained model, from a bench in a neighbouring folder."""
-    fit = f"fits/{state.cell.fit_key[:16]}"
-    for wanted in (f"cells/{state.folder.name}", fit):
+    fit, first = state.cell.fit, state.cell.fit.representation
+    fits = [f"fits/{one.key[:16]}" for one in (fit, first) if one is not None]
+    for wanted in (f"cells/{state.folder.name}", *fits):
         for found in sorted(out.resolve().parent.glob(f"*/{wanted}")):
             if not (out / wanted).exists():
                 with atomic_folder(out / wanted) as part:

@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from talkingface.bench.plan import COSTS, CROSS_ONLY, LEAKAGE, Plan
+from talkingface.bench.columns import COSTS, CROSS_ONLY, LEAKAGE, metric_of, task_of
+from talkingface.bench.plan import Plan
 from talkingface.bench.runner import CellState
 from talkingface.evaluation.scoring import metric_class
 from talkingface.evaluation.statistics import estimate
@@ -22,7 +23,12 @@ TRUTH_COLUMNS = {
     "landmark-error": ("landmark error", "px of 64", False, 2),
     "expression-leakage": ("expression leakage", "", False, 3),
     "expression-transfer": ("expression transfer", "", True, 3),
+    "lip-correlation": ("lip correlation", "", True, 3),
+    "location-error": ("place error", "% of width", False, 2),
+    "scale-error": ("size error", "% of height", False, 2),
 }
+
+PREFIXES = {"self": "", "cross": "cross ", "speech": "", "told": "told: "}
 
 Row = dict[str, Any]
 
@@ -49,22 +55,12 @@ def column_of(name: str) -> Column:
         return COST_COLUMNS[name]
     if name == LEAKAGE:
         return Column(name, "identity leakage", "", False, 3)
-    metric, prefix = metric_of(name), "" if task_of(name) == "self" else "cross "
+    metric, prefix = metric_of(name), PREFIXES[task_of(name)]
     if metric in TRUTH_COLUMNS:
         title, unit, higher, digits = TRUTH_COLUMNS[metric]
         return Column(name, title if metric in CROSS_ONLY else prefix + title, unit, higher, digits)
     kind = metric_class(metric)
     return Column(name, prefix + metric.upper(), kind.unit, kind.higher_is_better, 2 if kind.unit else 3)
-
-
-def metric_of(column: str) -> str:
-    """``"psnr"`` of ``"cross/psnr"``."""
-    return column.removeprefix("cross/")
-
-
-def task_of(column: str) -> str:
-    """``"self"`` or ``"cross"``."""
-    return "cross" if column.startswith("cross/") or column in CROSS_ONLY else "self"
 
 
 def all_rows(states: Sequence[CellState]) -> list[Row]:

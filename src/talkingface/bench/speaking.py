@@ -1,0 +1,36 @@
+"""A model that speaks, judged on synthetic people that it has never seen."""
+
+from collections.abc import Iterator, Sequence
+
+from talkingface.bench.reenactment import Judged, scored_clips
+from talkingface.evaluation.scoring import Scorer
+from talkingface.evaluation.speech import known_speech, score_speech, speech_systems
+from talkingface.pipelines.animator import Animator
+
+
+def judge_speech(
+    animator: Animator, tasks: Sequence[str], people: list[int], seed: int, frames: int, scorer: Scorer
+) -> Iterator[Judged]:
+    """Let each person speak, in memory: no number goes through a codec.
+
+    Args:
+        animator: the model, with a motion generator.
+        tasks: ``"speech"``, ``"told"`` or both; a generator without attributes can be told nothing more than speech.
+        people: identities, best unseen ones; at least two.
+        seed: of the clips and of what the generator draws.
+        frames: length of a clip, at 25 fps; at least two.
+        scorer: made for the systems of these tasks.
+    """
+    assert animator.motion_generator is not None
+    for task in tasks:
+        attributes = animator.motion_generator.attributes if task == "told" else ()
+        if task == "told" and not attributes:
+            continue
+        for case in known_speech(people, seed, frames, animator.renderer.size, attributes):
+            drawn = speech_systems(animator, case, seed)
+            rows = []
+            for system, clip in scored_clips(case, drawn, scorer):
+                row = scorer.score(f"{task}/{system}", clip, {"identity": str(case.identity)})
+                row |= score_speech(drawn[system], case.truth)
+                rows.append(row | {"task": task, "system": system})
+            yield Judged(case, drawn, rows)
