@@ -1,5 +1,6 @@
 """From files to files, with trained parts: what needs neither Lightning nor jsonargparse nor transformers."""
 
-from talkingface.pipelines.animator import Animation, Animator, load
+from talkingface.pipelines.animation import Animation
+from talkingface.pipelines.animator import Animator, load
 
 __all__ = ["Animation", "Animator", "load"]

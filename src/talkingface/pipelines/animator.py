@@ -1,6 +1,8 @@
-"""Move a portrait after a driving video: encoded once, rendered in batches, streamed to the file."""
+"""Move a portrait after a driving video or by speech: encoded once, rendered in batches, streamed to the file."""
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,64 +10,123 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from talkingface.audio import SpeechEncoder
 from talkingface.core.device import resolve_device
-from talkingface.core.errors import ConfigError, MediaError, ShapeError, WeightsError
+from talkingface.core.errors import ConfigError, WeightsError
 from talkingface.core.images import center_square, resize, to_float, to_uint8
-from talkingface.core.interfaces import MotionEncoder, Renderer
-from talkingface.core.media import VideoReader, VideoWriter, is_video, read_picture
+from talkingface.core.interfaces import ControlReader, MotionEncoder, MotionGenerator, Renderer
+from talkingface.core.media import VideoReader, read_audio
+from talkingface.core.media.paths import input_file
 from talkingface.core.records import Source
 from talkingface.hub import load_model
+from talkingface.pipelines.animation import FPS, Animation, DrivenMotion, MotionTrack
+from talkingface.pipelines.control_tracks import Control, read_controls
+from talkingface.pipelines.portrait import Crop, Portrait, read_portrait
+from talkingface.pipelines.speech import SpokenMotion, speech_frames
 
-FPS = 25.0
-
-Progress = Callable[[int, int], None]
+_log = logging.getLogger(__name__)
 
 
 class Animator:
-    """A motion encoder and the renderer that renders its motion, ready on a device.
+    """A motion encoder and the renderer that renders its motion, ready on a device; with two more parts, by speech.
 
     Args:
         motion_encoder: reads the motion of the driving frames.
         renderer: draws the portrait with that motion.
+        audio_encoder: hears speech.
+        motion_generator: makes motion from it.
         device: ``"auto"``, or any name that :func:`talkingface.core.device.resolve_device` knows.
     """
 
-    def __init__(self, motion_encoder: MotionEncoder, renderer: Renderer, device: str | torch.device = "auto") -> None:
+    def __init__(
+        self,
+        motion_encoder: MotionEncoder,
+        renderer: Renderer,
+        audio_encoder: SpeechEncoder | None = None,
+        motion_generator: MotionGenerator | None = None,
+        device: str | torch.device = "auto",
+    ) -> None:
         self.device = resolve_device(str(device))
         self.motion_encoder = motion_encoder.to(self.device).eval()
         self.renderer = renderer.to(self.device).eval()
+        self.audio_encoder = None if audio_encoder is None else audio_encoder.to(self.device).eval()
+        self.motion_generator = None if motion_generator is None else motion_generator.to(self.device).eval()
 
     def animate(
-        self, source: str | Path | NDArray[np.uint8], *, driving: str | Path, relative: bool = False, batch: int = 8
-    ) -> "Animation":
-        """Prepare an animation; the frames are rendered when they are asked for.
-
-        Pictures and clips that are not square are cropped to the centre.
+        self,
+        source: str | Path | NDArray[np.uint8],
+        *,
+        driving: str | Path | None = None,
+        audio: str | Path | NDArray[np.float32] | None = None,
+        seed: int = 0,
+        pose: Control | None = None,
+        location: Control | None = None,
+        scale: Control | None = None,
+        controls: ControlReader | None = None,
+        steps: int = 50,
+        guidance: float = 1.0,
+        relative: bool = False,
+        crop: Crop = "auto",
+        paste_back: bool = False,
+        batch: int = 8,
+    ) -> Animation:
+        """Prepare an animation by a driving video or by speech; the frames are rendered when they are asked for.
 
         Args:
             source: the portrait: a picture, a video of which the first frame is taken, or uint8 ``(H, W, 3)``.
-            driving: the video whose motion it takes over, read at 25 frames a second.
+            driving: the video whose motion it takes over, read at 25 frames a second; its centre square is seen.
+            audio: the speech, of any length: any file with sound, or 16 kHz mono samples ``(S,)`` in ``[-1, 1]``.
+            seed: of speech-driven motion; the same seed gives the same motion on the same machine.
+            pose: yaw, pitch, roll of the head in degrees, up to ±90: three numbers, a track ``(T, 3)``, a CSV file or a
+                video; see :func:`talkingface.pipelines.control_tracks.read_controls`, also for the next two.
+            location: x of the nose tip over the width of the crop.
+            scale: distance from inner brows to chin over the height of the crop.
+            controls: finds these tracks in a video.
+            steps: of the motion generator's sampler; fewer are faster.
+            guidance: how much more than trained the speech counts; 1 is as trained.
             relative: add the motion since the first driving frame to the portrait's own (LIA, section 3.3), instead
                 of taking it over as it is; the first driving frame should then look like the portrait.
+            crop: the square that is animated, see :func:`talkingface.pipelines.portrait.read_portrait`.
+            paste_back: put the animated square back into the full picture.
             batch: frames rendered together.
 
         Raises:
-            MediaError: when a file cannot be read.
-            ShapeError: when ``source`` is an array of another kind.
-            ConfigError: when ``batch`` is less than 1.
+            MediaError: when a file cannot be read, or the portrait shows no face.
+            ShapeError: when ``source`` or ``audio`` is an array of another kind.
+            ConfigError: when not exactly one of ``driving`` and ``audio`` is given, the model cannot be driven by
+                speech or told what the controls say, or ``batch`` is less than 1.
         """
         if batch < 1:
             raise ConfigError(f"a batch of {batch} frames cannot be rendered; give 1 or more.")
-        reader = VideoReader(driving, fps=FPS)
-        return Animation(self, self.appearance(source), reader, relative, batch)
+        if (driving is None) == (audio is None):
+            raise ConfigError("an animation needs either a driving video or audio, and not both.")
+        for file in (driving, audio):
+            if isinstance(file, str | Path):
+                input_file(file)  # a missing one is told before a face is looked for
+        given = {"pose": pose, "location": location, "scale": scale}
+        asked = {name: control for name, control in given.items() if control is not None}
+        portrait = read_portrait(source, crop)
+        seen = self.appearance(portrait.square)
+        motion: MotionTrack
+        if driving is not None:
+            if asked:
+                raise ConfigError(f"{', '.join(asked)} can be asked of speech-driven motion, not of a driving video.")
+            motion = DrivenMotion(VideoReader(driving, fps=FPS), self.motion, seen.motion if relative else None)
+        else:
+            assert audio is not None
+            if relative:
+                raise ConfigError("relative motion belongs to a driving video; speech starts from the portrait anyway.")
+            motion = self._spoken(audio, asked, controls, portrait, seen, seed, steps, guidance)
+        notes = (*portrait.notes, *motion.notes)
+        for note in notes:
+            _log.warning(note)
+        draw = partial(self._pasted, portrait, seen) if paste_back else partial(self.render, seen)
+        return Animation(motion, draw, batch, notes)
 
     @torch.inference_mode()
     def appearance(self, source: str | Path | NDArray[np.uint8]) -> Source:
-        """Encode a portrait; see :meth:`animate`."""
-        picture = source if isinstance(source, np.ndarray) else _read_portrait(source)
-        if picture.ndim != 3:
-            raise ShapeError(f"the portrait has shape {picture.shape}, expected uint8 (H, W, 3).")
-        return self.renderer.appearance(self._prepare(picture[None], self.renderer.size))
+        """Encode the centre square of a portrait: a file, or uint8 ``(H, W, 3)``."""
+        return self.renderer.appearance(self._prepare(read_portrait(source, "none").square[None], self.renderer.size))
 
     @torch.inference_mode()
     def motion(self, frames: NDArray[np.uint8]) -> Tensor:
@@ -90,68 +151,54 @@ class Animator:
             )
         return to_uint8(image).cpu().numpy()
 
+    def _pasted(self, portrait: Portrait, source: Source, motion: Tensor) -> NDArray[np.uint8]:
+        return portrait.paste(self.render(source, motion))
+
+    def _spoken(
+        self,
+        audio: str | Path | NDArray[np.float32],
+        asked: Mapping[str, Control],
+        controls: ControlReader | None,
+        portrait: Portrait,
+        seen: Source,
+        seed: int,
+        steps: int,
+        guidance: float,
+    ) -> SpokenMotion:
+        if self.audio_encoder is None or self.motion_generator is None:
+            raise ConfigError(
+                "this model has no audio encoder and motion generator, so speech cannot drive it. Train both on it "
+                "('talkingface list' names the recipes of stage 2), export the result, and give that model."
+            )
+        wave = audio if isinstance(audio, np.ndarray) else read_audio(audio)
+        told = read_controls(asked, speech_frames(wave), self.motion_generator.attributes, controls)
+        return SpokenMotion(
+            self.audio_encoder,
+            self.motion_generator,
+            wave,
+            start=seen.motion,
+            portrait=self._code(portrait, seen),
+            controls=told.tracks,
+            seed=seed,
+            steps=steps,
+            guidance=guidance,
+            files=told.files if isinstance(audio, np.ndarray) else {"speech": Path(audio), **told.files},
+            notes=told.notes,
+        )
+
+    @torch.inference_mode()
+    def _code(self, portrait: Portrait, seen: Source) -> Tensor:
+        """Code ``(1, C)`` of the portrait as the generator was trained with: that of the motion encoder's trunk."""
+        trunk = self.motion_encoder.image_encoder
+        if trunk is None:
+            return seen.identity
+        code: Tensor = trunk(self._prepare(portrait.square[None], trunk.size)).code
+        return code
+
     def _prepare(self, frames: NDArray[np.uint8], size: int) -> Tensor:
         """Centre square, as float on the device, at the size that a part takes."""
         pixels = torch.as_tensor(center_square(frames)).to(self.device)
         return resize(to_float(pixels), size)
-
-
-class Animation:
-    """An animation that is rendered while it is read; it never holds more than one batch of frames.
-
-    Made by :meth:`Animator.animate`.
-    """
-
-    def __init__(self, animator: Animator, source: Source, driving: VideoReader, relative: bool, batch: int) -> None:
-        self._animator = animator
-        self._source = source
-        self._driving = driving
-        self._relative = relative
-        self._batch = batch
-
-    def __len__(self) -> int:
-        """Number of frames."""
-        return len(self._driving)
-
-    def frames(self) -> Iterator[NDArray[np.uint8]]:
-        """Render: frames ``(n, size, size, 3)``, up to a batch at a time.
-
-        Raises:
-            WeightsError: when a frame comes out as NaN or infinite.
-            MediaError: when the driving video cannot be decoded further.
-        """
-        start: Tensor | None = None
-        for pixels in self._driving.stream(self._batch):
-            motion = self._animator.motion(pixels)
-            if self._relative:
-                start = motion[:1] if start is None else start
-                motion = motion - start + self._source.motion
-            yield self._animator.render(self._source, motion)
-
-    def save(self, path: str | Path, progress: Progress | None = None) -> Path:
-        """Render into a video with the sound of the driving clip; the file appears whole or not at all.
-
-        Args:
-            path: mp4, m4v, mov or mkv.
-            progress: told the number of frames written and their total, after every batch.
-
-        Returns:
-            The path.
-
-        Raises:
-            MediaError: when the file cannot be written, or is the driving video itself.
-            WeightsError: as :meth:`frames`.
-        """
-        path = Path(path)
-        clip = self._driving.info
-        if path.exists() and path.samefile(clip.path):
-            raise MediaError(f"{path} is the driving video; give another file for the result.")
-        with VideoWriter(path, FPS, audio=clip.path if clip.audio else None) as writer:
-            for frames in self.frames():
-                writer.write(frames)
-                if progress is not None:
-                    progress(writer.frames_written, len(self))
-        return path
 
 
 def load(name_or_folder: str | Path, device: str | torch.device = "auto") -> Animator:
@@ -173,12 +220,7 @@ def load(name_or_folder: str | Path, device: str | torch.device = "auto") -> Ani
         raise ConfigError(
             f"{name_or_folder} cannot animate: it needs a motion_encoder and a renderer, and has {', '.join(parts)}."
         )
-    return Animator(encoder, renderer, device)
-
-
-def _read_portrait(path: str | Path) -> NDArray[np.uint8]:
-    if is_video(path):
-        with VideoReader(path, fps=None) as reader:
-            frame: NDArray[np.uint8] = reader.read([0])[0]
-            return frame
-    return read_picture(path)
+    hearing, generator = parts.get("audio_encoder"), parts.get("motion_generator")
+    if not isinstance(hearing, SpeechEncoder) or not isinstance(generator, MotionGenerator):
+        return Animator(encoder, renderer, device=device)
+    return Animator(encoder, renderer, hearing, generator, device)

@@ -1,0 +1,136 @@
+"""What is animated, rendered while it is read and streamed into a file."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from talkingface.core.errors import MediaError
+from talkingface.core.media import VideoReader, VideoWriter
+
+FPS = 25.0
+
+Frames = NDArray[np.uint8]
+Progress = Callable[[int, int], None]
+
+
+class MotionTrack(Protocol):
+    """What drives a portrait.
+
+    Attributes:
+        sound: what is heard: 16 kHz samples, a file with sound, or nothing.
+        files: what is read, by what it is; nothing may be written there.
+        notes: what a user should know about it.
+    """
+
+    @property
+    def sound(self) -> NDArray[np.float32] | Path | None: ...
+
+    @property
+    def files(self) -> Mapping[str, Path]: ...
+
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def stream(self, batch: int) -> Iterator[Tensor]:
+        """Motion ``(n, D)`` in order, up to ``batch`` frames at a time."""
+
+
+class DrivenMotion:
+    """What drives a portrait by a video.
+
+    Args:
+        video: read at 25 frames a second.
+        motion_of: frames ``(n, H, W, 3)`` → motion ``(n, D)``.
+        origin: motion of the portrait ``(1, D)``, to which the motion since the first frame is added; ``None`` to take
+            motion over as it is.
+    """
+
+    def __init__(self, video: VideoReader, motion_of: Callable[[Frames], Tensor], origin: Tensor | None) -> None:
+        self.files = {"driving video": video.info.path}
+        self.sound = video.info.path if video.info.audio else None
+        self.notes: tuple[str, ...] = ()
+        self._video = video
+        self._motion_of = motion_of
+        self._origin = origin
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self._video)
+
+    def stream(self, batch: int) -> Iterator[Tensor]:
+        """Motion ``(n, D)`` in order, up to ``batch`` frames at a time.
+
+        Raises:
+            MediaError: when the video cannot be decoded further.
+        """
+        start: Tensor | None = None
+        for pixels in self._video.stream(batch):
+            motion = self._motion_of(pixels)
+            if self._origin is not None:
+                start = motion[:1] if start is None else start
+                motion = motion - start + self._origin
+            yield motion
+
+
+class Animation:
+    """An animation that is rendered while it is read; it never holds more than one batch of frames.
+
+    Made by :meth:`talkingface.Animator.animate`.
+
+    Attributes:
+        motion: what drives it.
+        notes: what a user should know: the face that was chosen, a control track that was cut …
+    """
+
+    def __init__(
+        self, motion: MotionTrack, draw: Callable[[Tensor], Frames], batch: int, notes: tuple[str, ...]
+    ) -> None:
+        self.motion = motion
+        self.notes = notes
+        self._draw = draw
+        self._batch = batch
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.motion)
+
+    def frames(self) -> Iterator[Frames]:
+        """Render: frames ``(n, H, W, 3)``, up to a batch at a time.
+
+        Raises:
+            WeightsError: when motion or a frame comes out as NaN or infinite.
+            MediaError: when the driving video cannot be decoded further.
+        """
+        for motion in self.motion.stream(self._batch):
+            yield self._draw(motion)
+
+    def save(self, path: str | Path, progress: Progress | None = None) -> Path:
+        """Render into a video with the sound that drives it; the file appears whole or not at all.
+
+        Args:
+            path: mp4, m4v, mov or mkv.
+            progress: told the number of frames written and their total, after every batch.
+
+        Returns:
+            The path.
+
+        Raises:
+            MediaError: when the file cannot be written, or is one of those that are read.
+            WeightsError: as :meth:`frames`.
+        """
+        path = Path(path)
+        for what, file in self.motion.files.items():
+            if path.exists() and path.samefile(file):
+                raise MediaError(f"{path} is the {what}; give another file for the result.")
+        with VideoWriter(path, FPS, audio=self.motion.sound) as writer:
+            for frames in self.frames():
+                writer.write(frames)
+                if progress is not None:
+                    progress(writer.frames_written, len(self))
+        return path
