@@ -175,6 +175,11 @@ BUILTIN = {
     ),
     ("data", "synthetic"): ("talkingface.data:SyntheticPairs", "procedural talking heads with ground truth"),
     ("data", "folder"): ("talkingface.data:FolderPairs", "a folder of video clips, split by identity"),
+    ("data", "synthetic-clips"): ("talkingface.data:SyntheticClips", "speech and motion of procedural talking heads"),
+    ("data", "folder-clips"): ("talkingface.data:FolderClips", "speech and motion of real clips, split by identity"),
+    ("controls", "labels"): ("talkingface.controls:LabelControls", "pose, place and size from label files"),
+    ("controls", "landmarks"): ("talkingface.controls:LandmarkControls", "the same from 68 points by face-alignment"),
+    ("controls", "mediapipe"): ("talkingface.controls:MediaPipeControls", "the same by MediaPipe's FaceLandmarker"),
     ("task", "reconstruction"): (
         "talkingface.tasks:Reconstruction",
         "stage 1: one frame of a clip is rendered from another (LIA, AniTalker)",

@@ -6,14 +6,13 @@ import pickle
 import warnings
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
 from media_files import make_sound, make_video, numbered, numbers_of, tone
 from talkingface.core.errors import ConfigError, MediaError
-from talkingface.data.folder import ClipDataset, ClipFile, scan_folder, split_of
+from talkingface.data.folder import ClipFile, scan_folder, split_of
 from talkingface.data.pairs import PairDataset
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -229,23 +228,6 @@ def test_a_clip_that_breaks_is_replaced_and_named_once(people, tmp_path):
         pairs[0]
     with pytest.raises(MediaError, match="not one clip"), pytest.warns(UserWarning, match="gone"):
         pairs_of([gone])[0]
-
-
-def test_whole_clips_come_in_order(people):
-    clips = scan_folder(people)[0]
-    item = ClipDataset(clips, size=64)[1]
-    assert item["video"].shape == (20, 3, 64, 64)
-    assert (item["clip_id"], int(item["identity"])) == ("anna/one", 0)
-    direct = clips[1].read(range(20))[:, :, 24:88]
-    assert np.abs((item["video"].permute(0, 2, 3, 1).numpy() + 1) * 127.5 - direct).max() < 1e-3
-    assert ClipDataset(clips, size=64, max_frames=7)[0]["video"].shape[0] == 7
-    assert len(ClipDataset(clips, size=64)) == 3
-
-
-def test_evaluation_does_not_lose_a_clip_unseen(people, tmp_path):
-    gone = ClipFile(tmp_path / "gone.mp4", "zoe", "test", 20, False, "zoe/gone")
-    with pytest.raises(MediaError, match=r"gone\.mp4 does not exist"):
-        ClipDataset([gone], size=64)[0]
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")

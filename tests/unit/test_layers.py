@@ -9,12 +9,14 @@ import talkingface
 
 ROOT = Path(talkingface.__file__).parent
 GROUND = {"core", "registry", "hub", "weights", "_version"}
-ROOMS = {"motion", "renderers", "losses", "metrics", "data"}
+ROOMS = {"motion", "renderers", "audio", "generators", "diffusion", "losses", "metrics", "data"}
 ALLOWED = {
     "core": {"core", "_version"},
     **{room: GROUND | {room} for room in ROOMS},
-    "convert": GROUND | {"convert", "motion", "renderers"},
-    "pipelines": GROUND | {"pipelines", "motion", "renderers"},
+    "generators": GROUND | {"generators", "diffusion"},
+    "convert": GROUND | ROOMS | {"convert"},
+    "pipelines": GROUND | ROOMS | {"pipelines"},
+    "controls": GROUND | {"controls", "metrics", "data"},
     "tasks": GROUND | ROOMS | {"tasks"},
     "evaluation": GROUND | {"evaluation", "metrics", "data"},
     "bench": GROUND | ROOMS | {"bench", "evaluation", "tasks", "pipelines"},

@@ -1,6 +1,9 @@
 """Rendered sets: made once, kept under a hash of settings and code, split by person."""
 
 import dataclasses
+import hashlib
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,3 +63,31 @@ def test_an_interrupted_rendering_leaves_nothing_behind(monkeypatch, tmp_path):
         render_set(WANTED)
     assert not WANTED.folder().exists()
     assert list(tmp_path.rglob("*.npy")) == []
+
+
+def test_a_set_with_sound_has_the_voice_of_its_clips_and_the_same_pictures():
+    spoken = dataclasses.replace(WANTED, audio=True)
+    (silent,), (clip,) = render_set(WANTED), render_set(spoken)
+    person, seed = spoken.draws()[0]
+    assert np.array_equal(clip.wave(), render_clip(person, seed, 3, 32).audio)
+    assert (clip.wave().dtype, clip.wave().shape) == (np.float32, (3 * 640,))
+    assert np.array_equal(clip.read(range(3)), silent.read(range(3)))
+    assert silent.wave().shape == (0,)
+
+
+def test_sound_has_a_folder_of_its_own_and_silent_sets_stay_where_they_were():
+    assert dataclasses.replace(WANTED, audio=True).folder() != WANTED.folder()
+    settings = {name: value for name, value in dataclasses.asdict(WANTED).items() if name != "audio"}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for file in sorted(Path(rendered.synthetic.__file__).parent.glob("*.py")):
+        digest.update(file.read_bytes())
+    assert WANTED.folder().name == digest.hexdigest()[:16]
+
+
+def test_a_clip_is_streamed_whole_and_named_after_its_set_and_seed():
+    two = [dataclasses.replace(WANTED, frames=frames) for frames in (3, 4)]
+    clips = [render_set(wanted)[0] for wanted in two]
+    assert [len(batch) for batch in clips[0].stream(2)] == [2, 1]
+    assert np.array_equal(np.concatenate(list(clips[0].stream(2))), clips[0].read(range(3)))
+    assert clips[0].fingerprint() == render_set(two[0])[0].fingerprint()
+    assert clips[0].fingerprint() != clips[1].fingerprint()

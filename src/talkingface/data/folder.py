@@ -5,28 +5,26 @@ import hashlib
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from talkingface.core.errors import ConfigError, MediaError, did_you_mean
-from talkingface.core.images import center_square, resize, to_float
-from talkingface.core.media import VideoReader, is_video
+from talkingface.core.media import VideoReader, is_video, read_audio
+from talkingface.weights import sha256
 
 SPLITS = ("train", "val", "test")
 _OPEN_DECODERS = 4  # in each process; with decord one holds 33 MB at 256 px and 270 MB at 1080p, with PyAV 2 and 30 MB
+_SAMPLES = 640  # of 16 kHz sound in a frame
 _KNOWN_FILES = 4096  # packet tables kept in each process, about 10 KB each
 
 
 @dataclass(frozen=True)
 class ClipFile:
-    """One real clip (a :class:`talkingface.data.pairs.Clip`).
+    """One real clip (a :class:`talkingface.data.pairs.Clip`; with sound a ``SpokenClip``).
 
     Attributes:
         path: the video.
@@ -58,6 +56,44 @@ class ClipFile:
             raise MediaError(f"{self.path} has become shorter since the folder was scanned. Scan it again.")
         return reader.read(indices)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        info = _known(self.path).info
+        return info.width, info.height
+
+    def stream(self, batch: int) -> Iterator[NDArray[np.uint8]]:
+        """All frames in order, each decoded once, up to ``batch`` at a time, ``(n, H, W, 3)``.
+
+        Raises:
+            MediaError: when the file no longer decodes.
+        """
+        with VideoReader(self.path) as reader:
+            if len(reader) != len(self):
+                raise MediaError(f"{self.path} has changed since the folder was scanned. Scan it again.")
+            yield from reader.stream(batch)
+
+    def wave(self) -> NDArray[np.float32]:
+        """Its sound, 16 kHz mono ``(640 * T,)``: silence where it ends early, and none beyond the last frame.
+
+        Raises:
+            MediaError: when the file has no sound, or one that does not decode.
+        """
+        wave = read_audio(self.path)[: _SAMPLES * len(self)]
+        return np.pad(wave, (0, _SAMPLES * len(self) - len(wave)))
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the file.
+
+        Raises:
+            MediaError: when it cannot be read.
+        """
+        try:
+            state = self.path.stat()
+            return _digest(self.path, state.st_size, state.st_mtime_ns)
+        except OSError as error:
+            raise MediaError(f"{self.path} cannot be read ({error.strerror}). Check the disk it lies on.") from error
+
     def truth(self, indices: Sequence[int]) -> dict[str, Tensor]:
         """Nothing: real clips come without labels."""
         return {}
@@ -65,6 +101,12 @@ class ClipFile:
 
 _open: OrderedDict[Path, VideoReader] = OrderedDict()
 _known = lru_cache(maxsize=_KNOWN_FILES)(VideoReader)
+
+
+@cache
+def _digest(path: Path, size: int, changed: int) -> str:
+    """SHA-256 of a file as long as nobody touches it."""
+    return sha256(path)
 
 
 def _reader(path: Path) -> VideoReader:
@@ -225,32 +267,3 @@ def _summary(clips: list[ClipFile], skipped: list[tuple[Path, str]]) -> FolderSu
         per_split={name: (count[name], people[name]) for name in SPLITS},
         skipped=tuple(skipped),
     )
-
-
-class ClipDataset(Dataset[dict[str, Any]]):
-    """Whole clips, for evaluation.
-
-    An item holds ``video`` ``(T, 3, S, S)`` in ``[-1, 1]``, ``clip_id`` and ``identity`` (number of the person among
-    the sorted names). A clip that does not decode is an error here: an evaluation must not lose clips unseen.
-
-    Args:
-        clips: of :func:`scan_folder`.
-        size: side of the pictures, in pixels; others are centre-cropped and resized.
-        max_frames: only the first so many; ``None`` for all.
-    """
-
-    def __init__(self, clips: Sequence[ClipFile], size: int, max_frames: int | None = None) -> None:
-        self.clips = clips
-        self.size = size
-        self.max_frames = max_frames
-        self._identities = {name: index for index, name in enumerate(sorted({clip.identity for clip in clips}))}
-
-    def __len__(self) -> int:
-        return len(self.clips)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        clip = self.clips[index]
-        seconds = None if self.max_frames is None else self.max_frames / 25
-        with VideoReader(clip.path, seconds=seconds) as reader:
-            video = torch.cat([resize(to_float(center_square(frames)), self.size) for frames in reader.stream()])
-        return {"video": video, "clip_id": clip.clip_id, "identity": torch.tensor(self._identities[clip.identity])}

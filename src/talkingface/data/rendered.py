@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,6 +35,7 @@ class RenderedSet:
         frames: length of a clip, at 25 fps.
         size: side of the frames, in pixels.
         seed: of the split and of every clip.
+        audio: whether the clips have sound.
     """
 
     split: Split
@@ -43,6 +44,7 @@ class RenderedSet:
     frames: int
     size: int
     seed: int
+    audio: bool = False
 
     def draws(self) -> list[tuple[int, int]]:
         """(identity, seed) of every clip; a clip's seed is unique over the whole set."""
@@ -55,20 +57,31 @@ class RenderedSet:
 
     def folder(self) -> Path:
         """Where the set is cached: keyed by the settings and by the code that draws, so that neither can be stale."""
-        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode())
+        settings = {name: value for name, value in asdict(self).items() if name != "audio" or value}  # silent: as ever
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
         for file in sorted(Path(synthetic.__file__).parent.glob("*.py")):
             digest.update(file.read_bytes())
         return cache_folder("synthetic", digest.hexdigest()[:16])
 
 
 class RenderedClip:
-    """One clip of a rendered set (a :class:`talkingface.data.pairs.Clip`)."""
+    """One clip of a rendered set (a :class:`talkingface.data.pairs.Clip`; with sound a ``SpokenClip``)."""
 
-    def __init__(self, clip_id: str, identity: str, frames: NDArray[np.uint8], labels: dict[str, NDArray[np.float32]]):
+    def __init__(
+        self,
+        clip_id: str,
+        identity: str,
+        frames: NDArray[np.uint8],
+        labels: dict[str, NDArray[np.float32]],
+        sound: NDArray[np.float32],
+        origin: str,
+    ) -> None:
         self.clip_id = clip_id
         self.identity = identity
         self._frames = frames
         self._labels = labels
+        self._sound = sound
+        self._origin = origin
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -76,6 +89,19 @@ class RenderedClip:
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """Frames ``(n, H, W, 3)``."""
         return np.stack([self._frames[index] for index in indices])
+
+    def stream(self, batch: int) -> Iterator[NDArray[np.uint8]]:
+        """All frames in order, up to ``batch`` at a time, ``(n, H, W, 3)``."""
+        for first in range(0, len(self), batch):
+            yield np.array(self._frames[first : first + batch])
+
+    def wave(self) -> NDArray[np.float32]:
+        """Its sound, 16 kHz mono ``(640 * T,)``; empty in a set without."""
+        return np.array(self._sound)
+
+    def fingerprint(self) -> str:
+        """The set and the clip: settings, drawing code and seed."""
+        return f"{self._origin}-{self.clip_id}"
 
     def truth(self, indices: Sequence[int]) -> dict[str, Tensor]:
         """Landmarks ``(n, 68, 2)``, pose ``(n, 3)``, location ``(n,)``, scale ``(n,)``, expression ``(n, E)``."""
@@ -100,12 +126,17 @@ def render_set(wanted: RenderedSet, processes: int = 1) -> list[RenderedClip]:
         _render(wanted, keys, folder, processes)
     frames = np.load(folder / "frames.npy", mmap_mode="r", allow_pickle=False)
     labels = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in LABELS}
+    sound = (
+        np.load(folder / "audio.npy", mmap_mode="r", allow_pickle=False) if wanted.audio else np.empty((len(keys), 0))
+    )
     return [
         RenderedClip(
             f"{wanted.split}-id{person:04d}-{seed}",
             f"id{person:04d}",
             frames[index],
             {name: values[index] for name, values in labels.items()},
+            sound[index],
+            folder.name,
         )
         for index, (person, seed) in enumerate(keys)
     ]
@@ -113,10 +144,12 @@ def render_set(wanted: RenderedSet, processes: int = 1) -> list[RenderedClip]:
 
 def _render(wanted: RenderedSet, keys: list[tuple[int, int]], folder: Path, processes: int) -> None:
     shape = (len(keys), wanted.frames, wanted.size, wanted.size, 3)
-    tracks: dict[str, list[NDArray[np.float32]]] = {name: [] for name in LABELS}
+    tracks: dict[str, list[NDArray[np.float32]]] = {name: [] for name in _tracks_of(wanted.audio)}
     with atomic_folder(folder) as part, ProcessPoolExecutor(processes) as pool:
         frames = np.lib.format.open_memmap(part / "frames.npy", mode="w+", dtype=np.uint8, shape=shape)
-        jobs = [pool.submit(_render_one, person, seed, wanted.frames, wanted.size) for person, seed in keys]
+        jobs = [
+            pool.submit(_render_one, person, seed, wanted.frames, wanted.size, wanted.audio) for person, seed in keys
+        ]
         console = Console(stderr=True)
         title = f"rendering {wanted.split} people, once"
         shown = track(jobs, title, console=console, transient=True, disable=not console.is_terminal)
@@ -130,7 +163,11 @@ def _render(wanted: RenderedSet, keys: list[tuple[int, int]], folder: Path, proc
 
 
 def _render_one(
-    person: int, seed: int, frames: int, size: int
+    person: int, seed: int, frames: int, size: int, audio: bool
 ) -> tuple[NDArray[np.uint8], dict[str, NDArray[np.float32]]]:
-    clip = render_clip(person, seed, frames, size, audio=False)
-    return clip.frames, {name: getattr(clip, name) for name in LABELS}
+    clip = render_clip(person, seed, frames, size, audio=audio)
+    return clip.frames, {name: getattr(clip, name) for name in _tracks_of(audio)}
+
+
+def _tracks_of(audio: bool) -> tuple[str, ...]:
+    return (*LABELS, "audio") if audio else LABELS

@@ -33,12 +33,17 @@ def read_labels(path: str | Path, size: tuple[int, int]) -> dict[str, Tensor]:
     arrays = _read(Path(path))
     height, width = size
     landmarks = arrays["landmarks"] * torch.tensor([width, height], dtype=torch.float32)
-    columns = arrays["pose"][:, :, :3]
-    pose = _AXES[:, None] * (columns / columns.norm(dim=1, keepdim=True)) * _AXES
+    pose = our_rotation(arrays["pose"][:, :, :3])
     features = {"landmarks": landmarks, "expression": arrays["blendshapes"][:, _NEUTRAL + 1 :], "pose": pose}
     for feature in features.values():
         feature[arrays["valid"] == 0] = torch.nan
     return features
+
+
+def our_rotation(matrices: Tensor) -> Tensor:
+    """MediaPipe's head rotations with their scale, ``(T, 3, 3)``, as :func:`talkingface.core.geometry.rotation`."""
+    rotation: Tensor = matrices / matrices.norm(dim=1, keepdim=True)
+    return _AXES[:, None] * rotation * _AXES
 
 
 def _read(path: Path) -> dict[str, Tensor]:

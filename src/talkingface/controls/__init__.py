@@ -1,0 +1,9 @@
+"""Where head pose, place and size of a clip come from: label files, landmarks, MediaPipe."""
+
+from talkingface.controls.geometry import controls_from
+from talkingface.controls.labels import LabelControls
+from talkingface.controls.landmarks import LandmarkControls
+from talkingface.controls.mediapipe import MediaPipeControls
+from talkingface.controls.pictures import PictureControls
+
+__all__ = ["LabelControls", "LandmarkControls", "MediaPipeControls", "PictureControls", "controls_from"]

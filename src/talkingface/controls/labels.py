@@ -1,0 +1,45 @@
+"""Control tracks from label files."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from talkingface.controls.geometry import controls_from
+from talkingface.core.errors import MediaError
+from talkingface.core.interfaces import ControlReader
+from talkingface.core.media import VideoReader
+from talkingface.metrics import read_labels
+
+
+class LabelControls(ControlReader):
+    """Reads ``FOLDER/CLIP.npz`` for ``CLIP.mp4``, as :func:`talkingface.metrics.read_labels` describes such files.
+
+    Args:
+        folder: of the label files.
+    """
+
+    def __init__(self, *, folder: str) -> None:
+        super().__init__()
+        self.folder = Path(folder)
+
+    def read(self, clip: Path, frames: NDArray[np.uint8] | None = None) -> dict[str, Tensor]:
+        """See :meth:`ControlReader.read`.
+
+        Raises:
+            MediaError: a clip without labels, labels that cannot be read, or as many that are not one for each frame.
+        """
+        path = self.folder / f"{clip.stem}.npz"
+        labels = read_labels(path, (1, 1))
+        if frames is None:
+            reader = VideoReader(clip)
+            count, aspect = len(reader), reader.info.width / reader.info.height
+        else:
+            count, aspect = len(frames), frames.shape[2] / frames.shape[1]
+        if len(labels["pose"]) != count:
+            raise MediaError(
+                f"{path} labels {len(labels['pose'])} frames, but {clip} has {count} at 25 a second. "
+                "Label the clip again at 25 frames a second."
+            )
+        return controls_from(labels["landmarks"], labels["pose"], aspect)

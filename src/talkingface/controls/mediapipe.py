@@ -1,0 +1,78 @@
+"""Control tracks from MediaPipe's FaceLandmarker, an optional extra."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from talkingface.controls.geometry import CHIN, LEFT_BROW, NOSE_TIP, RIGHT_BROW
+from talkingface.controls.pictures import PictureControls
+from talkingface.core.errors import ConfigError, WeightsError
+from talkingface.metrics.labels import our_rotation
+from talkingface.weights import sha256
+
+MESH = {NOSE_TIP: 4, LEFT_BROW: 107, RIGHT_BROW: 336, CHIN: 152}  # point of the 478-point mesh for each iBUG point
+MILLISECONDS = 40  # a frame
+
+
+class MediaPipeControls(PictureControls):
+    """Face mesh and pose by FaceLandmarker in video mode, as ``LabelControls`` has them from files.
+
+    Args:
+        model: the file ``face_landmarker.task`` that MediaPipe publishes.
+    """
+
+    def __init__(self, *, model: str) -> None:
+        super().__init__()
+        self.model = Path(model)
+
+    def fingerprint(self) -> str:
+        """See :meth:`PictureControls.fingerprint`.
+
+        Raises:
+            ConfigError: when MediaPipe is not installed.
+            WeightsError: when there is no such file.
+        """
+        if not self.model.is_file():
+            raise WeightsError(
+                f"{self.model} does not exist. Give the face_landmarker.task of MediaPipe's model page "
+                "(https://ai.google.dev/edge/mediapipe/solutions/vision/face_landmarker)."
+            )
+        return f"mediapipe {_mediapipe().__version__} {sha256(self.model)}"
+
+    def see(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[tuple[Tensor, Tensor]]:
+        """See :meth:`PictureControls.see`; of the 68 points only the four that controls are made of."""
+        mediapipe = _mediapipe()
+        vision = mediapipe.tasks.vision
+        options = vision.FaceLandmarkerOptions(
+            base_options=mediapipe.tasks.BaseOptions(model_asset_path=str(self.model)),
+            running_mode=vision.RunningMode.VIDEO,
+            output_facial_transformation_matrixes=True,
+        )
+        with vision.FaceLandmarker.create_from_options(options) as landmarker:
+            time = 0
+            for frames in batches:
+                landmarks = torch.full((len(frames), 68, 2), torch.nan)
+                pose = torch.full((len(frames), 3, 3), torch.nan)
+                for row, frame in enumerate(frames):
+                    image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(frame))
+                    seen = landmarker.detect_for_video(image, time)
+                    time += MILLISECONDS
+                    if seen.face_landmarks:
+                        mesh = seen.face_landmarks[0]
+                        for ours, theirs in MESH.items():
+                            landmarks[row, ours] = torch.tensor([mesh[theirs].x, mesh[theirs].y])
+                        pose[row] = torch.from_numpy(seen.facial_transformation_matrixes[0][:3, :3])
+                yield landmarks, our_rotation(pose)
+
+
+def _mediapipe() -> Any:
+    try:
+        import mediapipe
+    except ImportError as error:
+        raise ConfigError(f"MediaPipe cannot be imported ({error}). pip install 'talkingface[mediapipe]'") from error
+    return mediapipe

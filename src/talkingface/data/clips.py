@@ -1,0 +1,276 @@
+"""Lightning data modules of speech and motion: clips are encoded once, windows of them are served to training."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from talkingface.core.errors import ConfigError
+from talkingface.core.interfaces import AudioEncoder, ControlReader, MotionEncoder
+from talkingface.data.folder import ClipFile, scan_folder
+from talkingface.data.modules import EpochSampler
+from talkingface.data.rendered import RenderedClip, RenderedSet, Split, render_set
+from talkingface.data.tracks import ClipTracks, SpokenClip, TrackCache
+from talkingface.data.windows import WindowDataset
+
+Loader = DataLoader[dict[str, Any]]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+CALIBRATION = 20_000  # most frames that a generator's range is fitted to
+CONTROLS = {"pose": (3,), "location": (), "scale": ()}
+
+
+class ClipModule(L.LightningDataModule):
+    """Base of the data modules that serve :class:`~talkingface.core.records.ClipBatch`.
+
+    The encoders are those of the task, ``motion_encoder`` and ``audio_encoder``, so that a recipe names each of them
+    once. Features come as float16, as they are kept.
+
+    Args:
+        size: side of the pictures that the motion encoder is given, in pixels.
+        frames: length of a window; shorter clips are left out.
+        batch_size: windows a step and process.
+        windows_per_clip: windows drawn from each training clip in an epoch.
+        val_windows_per_clip: fixed windows of each unseen clip, spread over the clip.
+        workers: loading processes.
+        seed: of the windows and of their order.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        frames: int,
+        batch_size: int,
+        windows_per_clip: int,
+        val_windows_per_clip: int,
+        workers: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.size = size
+        self.frames = frames
+        self.batch_size = batch_size
+        self.windows_per_clip = windows_per_clip
+        self.val_windows_per_clip = val_windows_per_clip
+        self.workers = workers
+        self.seed = seed
+        self._tracks: dict[Split, list[ClipTracks]] = {}
+        self._controls: dict[str, dict[str, Tensor]] = {}
+
+    def clips(self, split: Split) -> Sequence[SpokenClip]:
+        """The clips of one split that have sound."""
+        raise NotImplementedError
+
+    def controls_of(self, clip: Any) -> dict[str, Tensor]:
+        """Control tracks of a clip of this data set, for the square that the motion encoder is shown."""
+        raise NotImplementedError
+
+    def prepare_data(self) -> None:
+        """Encode what was not encoded before, in one process of each machine."""
+        cache, device = self._cache(), self.trainer.strategy.root_device  # type: ignore[union-attr]
+        for split in SPLITS:
+            clips = self._long_enough(split)
+            unreadable = cache.encode(clips, device, f"encoding {split} clips, once")
+            for reason in unreadable.values():
+                rank_zero_info(f"  skipped {reason}")
+            for clip in clips:
+                if clip.clip_id not in unreadable:
+                    self.controls_of(clip)  # readers that look at pictures remember what they saw
+
+    def setup(self, stage: str) -> None:
+        """Find the tracks that were prepared."""
+        cache = self._cache()
+        for split in SPLITS:
+            clips = self._long_enough(split)
+            found = [(clip, tracks) for clip in clips if (tracks := cache.find(clip)) is not None]
+            self._tracks[split] = [tracks for _, tracks in found]
+            self._controls |= {clip.clip_id: self.controls_of(clip) for clip, _ in found}
+            short, broken = len(self.clips(split)) - len(clips), len(clips) - len(found)
+            rank_zero_info(
+                f"{split}: {len(found)} clips of speech; left out: {short} shorter than {self.frames + 1} frames, "
+                f"{broken} that cannot be read"
+            )
+
+    def calibration(self) -> Tensor:
+        """Motion of training frames spread evenly over the clips, ``(N, D)`` with N up to 20,000 or one a clip."""
+        clips = self._clips_or_error("train")
+        step = -(-sum(clip.frames for clip in clips) // CALIBRATION)
+        return torch.cat([clip.rows(0, clip.frames, step)[0] for clip in clips])
+
+    def train_dataloader(self) -> Loader:
+        """Fresh windows in every epoch."""
+        return self._loader("train", self.windows_per_clip, fixed=False)
+
+    def val_dataloader(self) -> Loader:
+        """Fixed windows of people that are not trained on."""
+        return self._loader("val", self.val_windows_per_clip, fixed=True)
+
+    def test_dataloader(self) -> Loader:
+        """Fixed windows of people kept for the last look."""
+        return self._loader("test", self.val_windows_per_clip, fixed=True)
+
+    def predict_dataloader(self) -> Loader:
+        """The windows of the test."""
+        return self.test_dataloader()
+
+    def _cache(self) -> TrackCache:
+        task = getattr(self.trainer, "lightning_module", None)
+        motion_encoder, audio_encoder = (getattr(task, name, None) for name in ("motion_encoder", "audio_encoder"))
+        if not isinstance(motion_encoder, MotionEncoder) or not isinstance(audio_encoder, AudioEncoder):
+            raise ConfigError(
+                f"{type(self).__name__} encodes its clips with the task's 'motion_encoder' and 'audio_encoder', which "
+                f"{type(task).__name__} does not have. Train talkingface.tasks.Generation, or take a data set of pairs."
+            )
+        return TrackCache(motion_encoder, audio_encoder, self.size)
+
+    def _long_enough(self, split: Split) -> list[SpokenClip]:
+        return [clip for clip in self.clips(split) if len(clip) > self.frames]
+
+    def _clips_or_error(self, split: Split) -> list[ClipTracks]:
+        if not self._tracks.get(split):
+            raise ConfigError(
+                f"the data set has no clip of more than {self.frames} frames with sound in its {split} split. "
+                "Give more or longer clips, or shorter windows."
+            )
+        return self._tracks[split]
+
+    def _loader(self, split: Split, windows_per_clip: int, fixed: bool) -> Loader:
+        clips = self._clips_or_error(split)
+        windows = WindowDataset(clips, self._controls, self.frames, windows_per_clip, self.seed, fixed)
+        world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+        if not fixed and len(windows) < self.batch_size * world:
+            raise ConfigError(
+                f"an epoch has {len(windows)} windows, fewer than one step of {self.batch_size} x {world} processes. "
+                "Raise windows_per_clip or lower batch_size."
+            )
+        return DataLoader(
+            windows,
+            batch_size=self.batch_size,
+            sampler=EpochSampler(windows, world, rank, shuffle=not fixed, seed=self.seed, drop_last=not fixed),
+            num_workers=self.workers,
+            drop_last=not fixed,
+            persistent_workers=self.workers > 0,
+        )
+
+
+class SyntheticClips(ClipModule):
+    """Windows of the synthetic talking heads, split by identity; controls are the truth.
+
+    Args:
+        size: side of the pictures, in pixels.
+        identities: people in the whole set: 80 % train, 10 % val, 10 % test.
+        clips_per_identity: clips of each.
+        clip_frames: length of a clip, at 25 fps.
+        frames: length of a window.
+        batch_size: windows a step and process.
+        windows_per_clip: windows drawn from each training clip in an epoch.
+        val_windows_per_clip: fixed windows of each unseen clip.
+        workers: loading processes; rendering uses one per processor.
+        seed: of people, clips, windows and their order.
+    """
+
+    def __init__(
+        self,
+        size: int = 128,
+        identities: int = 50,
+        clips_per_identity: int = 4,
+        clip_frames: int = 250,
+        frames: int = 125,
+        batch_size: int = 16,
+        windows_per_clip: int = 4,
+        val_windows_per_clip: int = 2,
+        workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(size, frames, batch_size, windows_per_clip, val_windows_per_clip, workers, seed)
+        self.identities = identities
+        self.clips_per_identity = clips_per_identity
+        self.clip_frames = clip_frames
+
+    def clips(self, split: Split) -> Sequence[SpokenClip]:
+        """The clips of one split, rendered if that was never done."""
+        people, clips = self.identities, self.clips_per_identity
+        wanted = RenderedSet(split, people, clips, self.clip_frames, self.size, self.seed, audio=True)
+        return render_set(wanted, processes=os.cpu_count() or 1)
+
+    def controls_of(self, clip: RenderedClip) -> dict[str, Tensor]:
+        """The true pose, location and scale."""
+        truth = clip.truth(range(len(clip)))
+        return {name: truth[name] for name in CONTROLS}
+
+
+class FolderClips(ClipModule):
+    """Windows of real clips in a folder, split by identity; clips without sound are left out.
+
+    Args:
+        root: folder of videos: ``root/IDENTITY/*.mp4``, or flat.
+        manifest: CSV with ``path, identity, split``; paths are relative to it.
+        controls: reads head pose, location and scale; without one they are unknown (NaN).
+        size: side of the pictures that the motion encoder is given, in pixels.
+        frames: length of a window.
+        batch_size: windows a step and process.
+        windows_per_clip: windows drawn from each training clip in an epoch.
+        val_windows_per_clip: fixed windows of each unseen clip.
+        workers: loading processes.
+        seed: of the split where the manifest has none, of the windows and of their order.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        manifest: Path | None = None,
+        controls: ControlReader | None = None,
+        size: int = 256,
+        frames: int = 125,
+        batch_size: int = 16,
+        windows_per_clip: int = 4,
+        val_windows_per_clip: int = 2,
+        workers: int = 2,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(size, frames, batch_size, windows_per_clip, val_windows_per_clip, workers, seed)
+        self.root = root
+        self.manifest = manifest
+        self.controls = controls
+        self._found: list[ClipFile] | None = None
+
+    def clips(self, split: Split) -> Sequence[SpokenClip]:
+        """The clips of one split that have sound; files that do not decode were named and left out."""
+        if self._found is None:
+            found, summary = scan_folder(self.root, self.manifest, seed=self.seed)
+            rank_zero_info(str(summary))
+            self._found = [clip for clip in found if clip.audio]
+            silent = Counter(clip.split for clip in found if not clip.audio)
+            if silent:
+                shares = ", ".join(f"{name} {silent[name]}" for name in SPLITS)
+                rank_zero_info(f"{silent.total()} clips have no sound and are left out: {shares}")
+        return [clip for clip in self._found if clip.split == split]
+
+    def controls_of(self, clip: ClipFile) -> dict[str, Tensor]:
+        """What the reader says of the clip, NaN without one."""
+        if self.controls is None:
+            return {name: torch.full((len(clip), *shape), torch.nan) for name, shape in CONTROLS.items()}
+        return in_square(self.controls.read(clip.path), *clip.size)
+
+
+def in_square(controls: dict[str, Tensor], width: int, height: int) -> dict[str, Tensor]:
+    """Control tracks of a frame as fractions of its central square, the part that motion encoders are shown.
+
+    Args:
+        controls: with ``location`` as a fraction of the width, ``scale`` of the height.
+        width, height: of the frame, in pixels.
+
+    >>> wide = {"location": torch.tensor([0.75]), "scale": torch.tensor([0.5])}
+    >>> {name: values.tolist() for name, values in in_square(wide, 200, 100).items()}
+    {'location': [1.0], 'scale': [0.5]}
+    """
+    side = min(width, height)
+    left = (width - side) // 2
+    location, scale = (controls["location"] * width - left) / side, controls["scale"] * (height / side)
+    return {**controls, "location": location, "scale": scale}
