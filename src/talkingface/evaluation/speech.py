@@ -25,7 +25,16 @@ class Speaks(Animates, Protocol):
     """What is asked of a model; :class:`talkingface.Animator` with a motion generator is one."""
 
     def animate(
-        self, source: Frames, /, *, audio: NDArray[np.float32], seed: int, **controls: NDArray[np.float32]
+        self,
+        source: Frames,
+        /,
+        *,
+        audio: NDArray[np.float32],
+        seed: int,
+        crop: Literal["none"],
+        pose: NDArray[np.float32] | None = None,
+        location: NDArray[np.float32] | None = None,
+        scale: NDArray[np.float32] | None = None,
     ) -> "Speaking":
         """Make a portrait speak, with the control tracks that are given."""
 
@@ -111,7 +120,8 @@ def speech_systems(animator: Speaks, case: KnownSpeech, seed: int) -> dict[str, 
     """
 
     def spoken(audio: NDArray[np.float32]) -> Frames:
-        return np.concatenate([*animator.animate(case.portrait, audio=audio, seed=seed, **case.controls).frames()])
+        told = {name: case.controls.get(name) for name in ("pose", "location", "scale")}
+        return np.concatenate([*animator.animate(case.portrait, audio=audio, seed=seed, crop="none", **told).frames()])
 
     source = animator.appearance(case.portrait)
     copied = np.concatenate([animator.render(source, animator.motion(frame[None])) for frame in case.picture])
