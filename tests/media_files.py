@@ -70,16 +70,20 @@ def make_video(
 
 
 def make_sound(path: Path, wave: NDArray[np.float32], codec: str = "aac", rate: int = 16000) -> Path:
-    """Encode mono sound alone."""
+    """Encode sound alone, mono ``(samples,)`` or stereo ``(2, samples)``."""
+    layout = "mono" if wave.ndim == 1 else "stereo"
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate, layout="mono")
-        container.mux(stream.encode(_sound_frame(wave, rate)))
+        stream = container.add_stream(codec, rate=rate, layout=layout)
+        frame = _sound_frame(wave, rate)
+        for part in av.AudioResampler(format=stream.codec_context.format, layout=layout, rate=rate).resample(frame):
+            container.mux(stream.encode(part))
         container.mux(stream.encode())
     return path
 
 
 def _sound_frame(wave: NDArray[np.float32], rate: int = 16000) -> av.AudioFrame:
-    frame = av.AudioFrame.from_ndarray(wave[None].astype(np.float32), format="fltp", layout="mono")
+    channels = np.atleast_2d(wave).astype(np.float32)
+    frame = av.AudioFrame.from_ndarray(channels, format="fltp", layout="mono" if len(channels) == 1 else "stereo")
     frame.sample_rate = rate
     frame.pts = 0
     frame.time_base = Fraction(1, rate)

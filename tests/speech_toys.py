@@ -1,4 +1,4 @@
-"""Tiny networks of speech with random weights, in the folders that transformers writes, and sounds to hear with them."""
+"""Tiny networks of speech with random weights, in folders as transformers writes them, and sound for them to hear."""
 
 from pathlib import Path
 from typing import Any

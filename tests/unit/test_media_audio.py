@@ -47,6 +47,14 @@ def test_other_rates_are_resampled(tmp_path, rate):
     assert np.abs(read[500:15500] - tone(1.0)[500:15500]).max() < 0.01
 
 
+@pytest.mark.parametrize("subtype", ["PCM_U8", "ULAW", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+def test_every_width_of_samples_gives_the_same_loudness(tmp_path, subtype):
+    soundfile.write(tmp_path / "a.wav", tone(1.0, rate=44100), 44100, subtype=subtype)
+    read = read_audio(tmp_path / "a.wav")
+    assert pitch(read) == pytest.approx(440, abs=2)
+    assert np.sqrt(np.square(read).mean()) == pytest.approx(0.5 / np.sqrt(2), abs=0.003)
+
+
 def test_the_wanted_rate_may_be_another(tmp_path):
     write_audio(tmp_path / "a.wav", tone(1.0))
     assert len(read_audio(tmp_path / "a.wav", rate=48000)) == 48000
@@ -58,6 +66,48 @@ def test_channels_are_averaged(tmp_path):
     assert np.abs(read_audio(tmp_path / "a.wav")).max() < 1e-4
     soundfile.write(tmp_path / "b.wav", np.abs(both), 16000)  # the control
     assert np.abs(read_audio(tmp_path / "b.wav")).max() > 0.4
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "rate"), [("a.m4a", "aac", 44100), ("a.mov", "pcm_s16le", 44100), ("a.webm", "libopus", 48000)]
+)
+def test_channels_of_containers_are_averaged_as_those_of_files(tmp_path, name, codec, rate):
+    mono = tone(1.0, rate=rate)
+    alike = read_audio(make_sound(tmp_path / name, np.stack([mono, mono]), codec, rate))
+    assert np.abs(alike[2000:14000]).max() == pytest.approx(0.5, abs=0.03)
+    opposite = read_audio(make_sound(tmp_path / f"opposite-{name}", np.stack([mono, -mono]), codec, rate))
+    assert np.abs(opposite[2000:14000]).max() < 0.05
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.wav", "pcm_s16le"), ("a.mp3", "libmp3lame"), ("a.m4a", "aac")])
+def test_a_tenth_of_a_second_is_enough(tmp_path, name, codec):
+    read = read_audio(make_sound(tmp_path / name, tone(0.1, rate=44100), codec, 44100))
+    assert 1600 <= len(read) < 2500
+    assert np.abs(read).max() == pytest.approx(0.5, abs=0.1)
+
+
+def test_less_than_one_sample_at_the_wanted_rate_is_one_clear_line(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.full(1, 0.3), 48000)
+    with pytest.raises(MediaError, match=r"holds 1 samples at 48000 Hz, less than one at 16000 Hz"):
+        read_audio(tmp_path / "a.wav")
+    soundfile.write(tmp_path / "b.wav", np.full(6, 0.3), 48000)  # the control
+    assert len(read_audio(tmp_path / "b.wav")) == 2
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 3e38])
+@pytest.mark.parametrize("rate", [16000, 44100])
+@pytest.mark.filterwarnings("error")
+def test_samples_that_are_no_numbers_are_one_clear_line(tmp_path, bad, rate):
+    both = np.stack([tone(0.1, rate=rate), tone(0.1, rate=rate)], axis=1)
+    both[1000] = bad, -bad if bad == np.inf else bad
+    soundfile.write(tmp_path / "a.wav", both, rate, subtype="FLOAT")
+    with pytest.raises(MediaError, match="NaN, infinite or beyond all measure"):
+        read_audio(tmp_path / "a.wav")
+
+
+def test_silence_stays_silence(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(44100), 44100)
+    assert not read_audio(tmp_path / "a.wav").any()
 
 
 def test_sound_of_a_video_starts_with_its_picture(tmp_path):

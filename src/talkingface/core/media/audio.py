@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -18,7 +19,7 @@ _WRITABLE = (".wav", ".flac", ".ogg")
 
 
 def read_audio(path: str | Path, rate: int = 16000) -> NDArray[np.float32]:
-    """Read sound, mixed down to one channel.
+    """Read sound, mixed down to one channel: the mean of all.
 
     The sound track of a video is aligned with its picture: sample 0 belongs to the start of the first frame.
 
@@ -35,15 +36,18 @@ def read_audio(path: str | Path, rate: int = 16000) -> NDArray[np.float32]:
     path = input_file(path)
     try:
         sound, native = soundfile.read(str(path), dtype="float32", always_2d=True)
-        wave = sound.mean(axis=1)
+        wave = _mean(sound.T)
     except soundfile.LibsndfileError:
         wave, native = _from_container(path)
     if not len(wave):
         raise MediaError(f"{path} holds zero samples of sound. Export it again.")
-    if not np.isfinite(wave).all():
-        raise MediaError(f"{path} holds samples that are NaN or infinite. Export it again.")
+    count = len(wave)
     if native != rate:
         wave = soxr.resample(wave, native, rate)
+    if not len(wave):
+        raise MediaError(f"{path} holds {count} samples at {native} Hz, less than one at {rate} Hz. Give a longer one.")
+    if not np.isfinite(wave).all():  # after resampling, which spreads NaN and can itself overflow
+        raise MediaError(f"{path} holds samples that are NaN, infinite or beyond all measure. Export it again.")
     return np.clip(wave, -1.0, 1.0, out=np.asarray(wave, dtype=np.float32))
 
 
@@ -61,15 +65,16 @@ def _from_container(path: Path) -> tuple[NDArray[np.float32], int]:
         for frame in _sound_frames(container):
             if not parts and origin is not None and frame.time is not None:
                 lead = round((frame.time - origin) * rate)
-            parts.append(frame.to_ndarray().reshape(-1).astype(np.float32))
+            parts.append(_mean(frame.to_ndarray()))
     wave = np.concatenate(parts) if parts else np.empty(0, np.float32)
     return (np.pad(wave, (lead, 0)) if lead > 0 else wave[-lead:]), rate
 
 
 def _sound_frames(container: av.container.InputContainer) -> Iterator[av.AudioFrame]:
-    """Frames of the first sound track as mono float; damaged packets are passed over, and a cut ends it."""
+    """Frames of the first sound track as float; damaged packets are passed over, and a cut ends it."""
     stream = container.streams.audio[0]
-    mono = av.AudioResampler(format="flt", layout="mono", rate=stream.codec_context.sample_rate)
+    # Channels are kept: FFmpeg's own way to mono adds what they share, 3 dB for stereo and more for 5.1.
+    planar = av.AudioResampler(format="fltp", rate=stream.codec_context.sample_rate)
     packets = container.demux(stream)
     while True:
         try:
@@ -81,8 +86,14 @@ def _sound_frames(container: av.container.InputContainer) -> Iterator[av.AudioFr
         except av.error.FFmpegError:
             continue
         for frame in frames:
-            yield from mono.resample(frame)
-    yield from mono.resample(None)
+            yield from planar.resample(frame)
+    yield from planar.resample(None)
+
+
+def _mean(channels: NDArray[Any]) -> NDArray[np.float32]:
+    """``(channels, samples)`` → ``(samples,)``."""
+    with np.errstate(invalid="ignore", over="ignore"):  # what is no number is reported in words
+        return np.asarray(channels.mean(axis=0), dtype=np.float32)
 
 
 def write_audio(path: str | Path, wave: NDArray[np.float32], rate: int = 16000) -> None:
