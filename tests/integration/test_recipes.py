@@ -56,7 +56,13 @@ def test_a_layer_can_be_laid_over_a_recipe(layer, capsys):
 
 def test_the_paper_sizes_are_the_papers():
     model = yaml.safe_load(recipes()["anitalker-stage1"].read_text())["model"]["init_args"]
-    assert model["loss_weights"] == {"l1": 1.0, "perceptual": 0.1, "adversarial": 1.0}
+    assert model["loss_weights"] == {
+        "l1": 1.0,
+        "perceptual": 0.1,
+        "adversarial": 1.0,
+        "mutual_information": 0.1,
+        "metric": 0.1,
+    }
     with torch.device("meta"):
         motion = build(model["motion_encoder"])
         renderer = build(model["renderer"], motion)

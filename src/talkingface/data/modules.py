@@ -50,10 +50,18 @@ class PairModule(L.LightningDataModule):
         val_pairs_per_clip: fixed pairs of each unseen clip, frame 0 → frames spread over the clip.
         workers: loading processes.
         seed: of the pairs and of their order.
+        candidates: give the training pairs candidates for metric learning, see :class:`PairDataset`.
     """
 
     def __init__(
-        self, size: int, batch_size: int, pairs_per_clip: int, val_pairs_per_clip: int, workers: int, seed: int
+        self,
+        size: int,
+        batch_size: int,
+        pairs_per_clip: int,
+        val_pairs_per_clip: int,
+        workers: int,
+        seed: int,
+        candidates: bool,
     ) -> None:
         super().__init__()
         self.size = size
@@ -62,14 +70,21 @@ class PairModule(L.LightningDataModule):
         self.val_pairs_per_clip = val_pairs_per_clip
         self.workers = workers
         self.seed = seed
+        self.candidates = candidates
 
     def clips(self, split: Split) -> Sequence[Clip]:
         """The clips of one split."""
         raise NotImplementedError
 
+    @property
+    def people(self) -> int:
+        """How many people the training split shows: their numbers in a batch are below it."""
+        return len({clip.identity for clip in self.clips("train")})
+
     def train_dataloader(self) -> Loader:
         """Fresh pairs in every epoch."""
-        pairs = PairDataset(self._clips_or_error("train"), self.size, self.pairs_per_clip, self.seed)
+        clips = self._clips_or_error("train")
+        pairs = PairDataset(clips, self.size, self.pairs_per_clip, self.seed, candidates=self.candidates)
         return self._loader(pairs, shuffle=True)
 
     def val_dataloader(self) -> Loader:
@@ -124,6 +139,7 @@ class SyntheticPairs(PairModule):
         val_pairs_per_clip: fixed pairs of each unseen clip.
         workers: loading processes; rendering uses one per processor.
         seed: of people, clips, pairs and their order.
+        candidates: give the training pairs candidates for metric learning.
     """
 
     def __init__(
@@ -137,8 +153,9 @@ class SyntheticPairs(PairModule):
         val_pairs_per_clip: int = 8,
         workers: int = 0,
         seed: int = 0,
+        candidates: bool = False,
     ) -> None:
-        super().__init__(size, batch_size, pairs_per_clip, val_pairs_per_clip, workers, seed)
+        super().__init__(size, batch_size, pairs_per_clip, val_pairs_per_clip, workers, seed, candidates)
         self.identities = identities
         self.clips_per_identity = clips_per_identity
         self.frames = frames
@@ -166,6 +183,7 @@ class FolderPairs(PairModule):
         val_pairs_per_clip: fixed pairs of each unseen clip.
         workers: loading processes.
         seed: of the split where the manifest has none, of the pairs and of their order.
+        candidates: give the training pairs candidates for metric learning.
     """
 
     def __init__(
@@ -178,8 +196,9 @@ class FolderPairs(PairModule):
         val_pairs_per_clip: int = 8,
         workers: int = 2,
         seed: int = 0,
+        candidates: bool = False,
     ) -> None:
-        super().__init__(size, batch_size, pairs_per_clip, val_pairs_per_clip, workers, seed)
+        super().__init__(size, batch_size, pairs_per_clip, val_pairs_per_clip, workers, seed, candidates)
         self.root = root
         self.manifest = manifest
         self._found: list[ClipFile] | None = None

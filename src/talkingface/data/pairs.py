@@ -1,8 +1,9 @@
 """Pairs of frames of one clip: what a motion representation is trained on (AniTalker, section 3.2)."""
 
+import itertools
 import warnings
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -10,8 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from talkingface.core.errors import MediaError
+from talkingface.core.errors import ConfigError, MediaError
 from talkingface.core.images import center_square, resize, to_float
+from talkingface.data.augment import augment
+
+Item = TypeVar("Item")
 
 
 class Clip(Protocol):
@@ -46,6 +50,11 @@ class PairDataset(Dataset[dict[str, Any]]):
         adjacent: share of the pairs that are neighbours in time (the paper trains on adjacent and distant frames).
         fixed: the same pairs in every epoch, with frame 0 as source and driving frames spread over the clip: for
             validation.
+        candidates: add what metric learning compares: ``positive``, the same person (in another clip where there is
+            one), and ``negative``, another person, both augmented. They leave the pair itself as it is.
+
+    Raises:
+        ConfigError: for candidates of a data set that shows one person only.
     """
 
     def __init__(
@@ -56,6 +65,7 @@ class PairDataset(Dataset[dict[str, Any]]):
         seed: int = 0,
         adjacent: float = 0.1,
         fixed: bool = False,
+        candidates: bool = False,
     ) -> None:
         self.clips = clips
         self.size = size
@@ -63,10 +73,16 @@ class PairDataset(Dataset[dict[str, Any]]):
         self.seed = seed
         self.adjacent = adjacent
         self.fixed = fixed
+        self.candidates = candidates
         # shared memory, so that workers that live through several epochs see the epoch change
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self._broken: set[str] = set()  # known to this process
         self._identities = {name: index for index, name in enumerate(sorted({clip.identity for clip in clips}))}
+        self._clips_of: dict[str, list[Clip]] = {name: [] for name in self._identities}
+        for clip in clips:
+            self._clips_of[clip.identity].append(clip)
+        if candidates and len(self._identities) < 2:
+            raise ConfigError("the data set shows one person, and metric learning needs others. Add clips of them.")
 
     def set_epoch(self, epoch: int) -> None:
         """Draw other pairs from now on; the same ones for the same epoch."""
@@ -94,7 +110,29 @@ class PairDataset(Dataset[dict[str, Any]]):
             "identity": torch.tensor(self._identities[clip.identity]),
             "clip_id": clip.clip_id,
             **clip.truth(chosen),
+            **(self._candidates(index, clip) if self.candidates else {}),
         }
+
+    def _candidates(self, index: int, clip: Clip) -> dict[str, Tensor]:
+        """The anchor's person, in another clip where there is one, and somebody else, everybody equally often."""
+        random = np.random.default_rng((self.seed, int(self._epoch), index, 1))  # not the stream that draws the pair
+        same = [other for other in self._clips_of[clip.identity] if other is not clip]
+        positive, _ = self._candidate(itertools.chain(_shuffled(same, random), [clip]), random)
+        strangers = (name for name in _shuffled(list(self._identities), random) if name != clip.identity)
+        theirs = (other for name in strangers for other in _shuffled(self._clips_of[name], random))
+        negative, name = self._candidate(theirs, random)
+        return {"positive": positive, "negative": negative, "negative_identity": torch.tensor(self._identities[name])}
+
+    def _candidate(self, clips: Iterable[Clip], random: np.random.Generator) -> tuple[Tensor, str]:
+        """A frame of the first clip that can still be read, augmented, and whom it shows."""
+        for clip in clips:
+            try:
+                pixels = to_float(center_square(clip.read([int(random.integers(len(clip)))])))
+            except MediaError as error:
+                self._warn_once(clip.clip_id, error)
+                continue
+            return augment(resize(pixels, self.size)[0], random), clip.identity
+        raise MediaError("not one candidate for metric learning can be read any more. Check the disk the clips lie on.")
 
     def _warn_once(self, clip_id: str, error: MediaError) -> None:
         if clip_id not in self._broken:
@@ -111,3 +149,7 @@ class PairDataset(Dataset[dict[str, Any]]):
         if random.random() < self.adjacent:
             return source, source + 1 if source + 1 < frames else max(source - 1, 0)
         return source, int(random.integers(frames))
+
+
+def _shuffled(items: Sequence[Item], random: np.random.Generator) -> Iterator[Item]:
+    return (items[place] for place in random.permutation(len(items)))

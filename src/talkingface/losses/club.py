@@ -18,7 +18,7 @@ class CLUB(nn.Module):
         hidden: as published, where the hidden layers of mean and variance have half of it each.
     """
 
-    def __init__(self, x_dim: int, y_dim: int, hidden: int) -> None:
+    def __init__(self, x_dim: int, y_dim: int, hidden: int = 512) -> None:
         super().__init__()
         self.p_mu = _perceptron(x_dim, hidden // 2, y_dim)
         self.p_logvar = nn.Sequential(*_perceptron(x_dim, hidden // 2, y_dim), nn.Tanh())
@@ -27,12 +27,13 @@ class CLUB(nn.Module):
         """``(B, x_dim)`` → mean and log-variance of ``q(y|x)``, each ``(B, y_dim)``."""
         return self.p_mu(x), self.p_logvar(x)
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+    def forward(self, x: Tensor, y: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """The bound ``mean_i[log q(y_i|x_i) - mean_j log q(y_j|x_i)]``, ``j = i`` included (equation 14 of CLUB).
 
         Args:
             x: ``(B, x_dim)``.
             y: ``(B, y_dim)``.
+            generator: for estimators that draw their negatives; this one takes them all.
 
         Returns:
             Scalar in nats; negative where the estimator has not learned, or there is nothing to learn.
@@ -90,7 +91,7 @@ class CLUBSample(CLUB):
 class CLUBMean(CLUB):
     """Unit variance: only the mean of ``y`` is predicted, by a hidden layer of the full size."""
 
-    def __init__(self, x_dim: int, y_dim: int, hidden: int) -> None:
+    def __init__(self, x_dim: int, y_dim: int, hidden: int = 512) -> None:
         nn.Module.__init__(self)
         self.p_mu = _perceptron(x_dim, hidden, y_dim)
 

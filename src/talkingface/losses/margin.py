@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from talkingface.core.checks import check_shape
+from talkingface.losses.metric_learning import MetricLearning
 
 
 def aam_logits(
@@ -51,7 +52,7 @@ def am_logits(cosine: Tensor, labels: Tensor, margin: float = 0.2, scale: float 
     return scale * cosine.scatter(1, labels[:, None], _own(cosine, labels) - margin)
 
 
-class AMSoftmax(nn.Module):
+class AMSoftmax(MetricLearning):
     """Classification with an additive margin of the cosine; the class centres are learned.
 
     Args:
@@ -62,6 +63,7 @@ class AMSoftmax(nn.Module):
 
     def __init__(self, dim: int, classes: int, margin: float = 0.2, scale: float = 30.0) -> None:
         super().__init__()
+        self.classes = classes
         self.margin = margin
         self.scale = scale
         self.weight = nn.Parameter(torch.empty(classes, dim))
@@ -74,9 +76,21 @@ class AMSoftmax(nn.Module):
             embedding: ``(B, dim)``, of any length.
             labels: ``(B,)`` in ``[0, classes)``.
         """
+        return functional.cross_entropy(self.logits(self.cosine(embedding), labels), labels)
+
+    def cosine(self, embedding: Tensor) -> Tensor:
+        """Embeddings ``(B, dim)`` → cosines to the class centres ``(B, classes)``."""
         check_shape(embedding, ("B", self.weight.shape[1]), "embedding")
-        cosine = functional.linear(functional.normalize(embedding), functional.normalize(self.weight))
-        return functional.cross_entropy(self.logits(cosine, labels), labels)
+        return functional.linear(functional.normalize(embedding), functional.normalize(self.weight))
+
+    def compare(
+        self, anchor: Tensor, positive: Tensor, negative: Tensor, person: Tensor, stranger: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Every picture is classified, the negatives as who they are; right is one that is nearest to its centre."""
+        cosine = self.cosine(torch.cat([anchor, positive, negative]))
+        labels = torch.cat([person, person, stranger])
+        right = (cosine.detach().argmax(1) == labels).float().mean()
+        return functional.cross_entropy(self.logits(cosine, labels), labels), right
 
     def logits(self, cosine: Tensor, labels: Tensor) -> Tensor:
         """Cosines to the class centres → logits, each ``(B, classes)``."""

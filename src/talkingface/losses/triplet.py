@@ -4,6 +4,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from talkingface.core.checks import check_shape
+from talkingface.losses.metric_learning import MetricLearning
 
 
 def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 0.01) -> Tensor:
@@ -27,3 +28,25 @@ def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: flo
     check_shape(positive, anchor.shape, "positive")
     check_shape(negative, anchor.shape, "negative")
     return functional.triplet_margin_loss(anchor, positive, negative, margin=margin)
+
+
+class TripletLoss(MetricLearning):
+    """:func:`triplet_loss` of anchor, positive and negative.
+
+    Args:
+        dim: size of the embeddings; nothing is learned for them.
+        margin: as for :func:`triplet_loss`.
+    """
+
+    def __init__(self, dim: int, margin: float = 0.01) -> None:
+        super().__init__()
+        self.dim = dim
+        self.margin = margin
+
+    def compare(
+        self, anchor: Tensor, positive: Tensor, negative: Tensor, person: Tensor, stranger: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Numbers of people do not matter; right is a triplet whose positive is nearer than its negative."""
+        check_shape(anchor, ("B", self.dim), "anchor")
+        near, far = ((anchor - other).detach().norm(dim=1) for other in (positive, negative))
+        return triplet_loss(anchor, positive, negative, self.margin), (near < far).float().mean()

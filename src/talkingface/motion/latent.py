@@ -61,16 +61,20 @@ class LatentMotion(MotionEncoder):
 
     def motion_of(self, code: ImageCode) -> Tensor:
         """Motion ``(N, dim)`` of a picture that the trunk has already seen."""
-        features = code.code if self.decoupling is None else self.decoupling(code.code)
-        motion: Tensor = self.projector(features)
+        motion: Tensor = self.projector(self.motion_features(code))
         return motion
+
+    def motion_features(self, code: ImageCode) -> Tensor:
+        """Motion latent z_m ``(N, code_dim)``, before the projector: what must not know who it is."""
+        features: Tensor = code.code if self.decoupling is None else self.decoupling(code.code)
+        return features
 
     def displacement(self, motion: Tensor) -> Tensor:
         """Motion ``(N, dim)`` → step ``(N, code_dim)`` in code space, linear in the motion."""
         return self.projector.displacement(motion)
 
     def identity(self, code: ImageCode) -> Tensor:
-        """Identity embedding z_id ``(N, code_dim)``, for metric learning.
+        """Identity latent z_id ``(N, code_dim)``.
 
         Raises:
             ConfigError: without decoupling.
@@ -79,7 +83,7 @@ class LatentMotion(MotionEncoder):
         return embedding
 
     def identity_density(self, identity: Tensor) -> Tensor:
-        """Transform of z_id ``(N, code_dim)`` → ``(N, code_dim)`` that the mutual-information loss sees.
+        """Transform of z_id ``(N, code_dim)`` → ``(N, code_dim)`` that the identity losses see.
 
         Raises:
             ConfigError: without decoupling.
@@ -88,7 +92,7 @@ class LatentMotion(MotionEncoder):
         return density
 
     def identity_parameters(self) -> Iterator[nn.Parameter]:
-        """Those of the identity head and its density transform; frozen while there is no identity loss."""
+        """Those of the identity head and its density transform; frozen where there is no identity loss."""
         if self.decoupling is not None:
             yield from self.decoupling.identity.parameters()
             yield from self.decoupling.density.parameters()

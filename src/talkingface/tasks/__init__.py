@@ -1,10 +1,11 @@
 """What is trained, and how: Lightning modules and the callbacks that watch them."""
 
 from talkingface.tasks.generation import Generation
+from talkingface.tasks.identity import IdentityLosses
 from talkingface.tasks.optim import Adam
 from talkingface.tasks.pictures import PictureWriter
 from talkingface.tasks.preview import PreviewStrip
 from talkingface.tasks.quality import QualityTable
 from talkingface.tasks.reconstruction import Reconstruction
 
-__all__ = ["Adam", "Generation", "PictureWriter", "PreviewStrip", "QualityTable", "Reconstruction"]
+__all__ = ["Adam", "Generation", "IdentityLosses", "PictureWriter", "PreviewStrip", "QualityTable", "Reconstruction"]

@@ -47,8 +47,8 @@ def frozen(network: nn.Module) -> Callable[..., Any]:
     """
     weights: dict[str, Tensor] = {name: value.detach() for name, value in network.named_parameters()}
 
-    def look(*inputs: Any) -> Any:
-        return functional_call(network, weights, inputs)
+    def look(*inputs: Any, **options: Any) -> Any:
+        return functional_call(network, weights, inputs, options)
 
     return look
 

@@ -13,14 +13,22 @@ from torch.optim import Optimizer
 from talkingface._version import __version__
 from talkingface.core.component import public_path
 from talkingface.core.errors import ConfigError, TalkingFaceError, did_you_mean
-from talkingface.core.interfaces import Discriminator, MotionEncoder, Renderer
+from talkingface.core.interfaces import Discriminator, ImageCode, MotionEncoder, Renderer
 from talkingface.core.provenance import CHECKPOINT_FORMAT, git_commit
 from talkingface.core.records import PairBatch, RenderOutput
+from talkingface.data import PairModule
 from talkingface.losses import PerceptualLoss, discriminator_loss, generator_loss, pyramid_loss
 from talkingface.metrics import PSNR, SSIM, FrameMetric, to_pixels
+from talkingface.tasks.identity import IdentityLosses, IdentityTerms
 from talkingface.tasks.optim import Adam, clip_by_group, frozen, joint_optimizer
 
-LOSSES = ("l1", "pyramid", "perceptual", "adversarial")
+LOSSES = ("l1", "pyramid", "perceptual", "adversarial", "metric", "mutual_information")
+PARTS = {
+    "adversarial": "discriminator",
+    "perceptual": "perceptual",
+    "metric": "identity",
+    "mutual_information": "identity",
+}
 METRICS: dict[str, Callable[[], FrameMetric]] = {"psnr": PSNR, "ssim": SSIM}
 ROWS = {
     "copy": "copy the source",
@@ -33,20 +41,21 @@ ROWS = {
 class Reconstruction(L.LightningModule):
     """Learn motion by reconstruction: source frame + motion of the driving frame → driving frame.
 
-    Identity losses (AniTalker's ML and MI terms) will be further names in ``loss_weights``.
-
     Args:
         motion_encoder: picture → motion.
         renderer: built around the motion encoder, with which it may share its image encoder.
         discriminator: the opponent; needed when ``adversarial`` has a weight.
         perceptual: frozen feature distance; needed when ``perceptual`` has a weight.
-        loss_weights: name → weight, of ``l1``, ``pyramid``, ``perceptual`` and ``adversarial``; what has no weight is
-            not computed.
-        generator: Adam of motion encoder and renderer.
+        identity: built around the motion encoder; needed when ``metric`` (learning who is who) or
+            ``mutual_information`` (between identity and motion) has a weight.
+        loss_weights: name → weight, of ``l1``, ``pyramid``, ``perceptual``, ``adversarial``, ``metric`` and
+            ``mutual_information``; what has no weight is not computed.
+        generator: Adam of motion encoder, renderer and class centres.
         opponent: Adam of the discriminator.
 
     Raises:
-        ConfigError: for an unknown loss, or one whose network is missing.
+        ConfigError: for an unknown loss, one whose network is missing, or mutual information with an identity that
+            nothing teaches.
     """
 
     def __init__(
@@ -55,6 +64,7 @@ class Reconstruction(L.LightningModule):
         renderer: Callable[[MotionEncoder], Renderer],
         discriminator: Discriminator | None = None,
         perceptual: PerceptualLoss | None = None,
+        identity: Callable[[MotionEncoder], IdentityLosses] | None = None,
         loss_weights: dict[str, float] | None = None,
         generator: Adam = Adam(),  # noqa: B008 - frozen
         opponent: Adam = Adam(),  # noqa: B008 - frozen
@@ -64,10 +74,12 @@ class Reconstruction(L.LightningModule):
         for name in self.loss_weights:
             if name not in LOSSES:
                 raise ConfigError(f"there is no loss '{name}'; known: {did_you_mean(name, LOSSES)}.")
-        for name, network in (("perceptual", perceptual), ("adversarial", discriminator)):
-            if name in self.loss_weights and network is None:
-                part = "discriminator" if name == "adversarial" else name
+        given = {"discriminator": discriminator, "perceptual": perceptual, "identity": identity}
+        for name, part in PARTS.items():
+            if name in self.loss_weights and given[part] is None:
                 raise ConfigError(f"the {name} loss has a weight, but the task has no '{part}'. Give one, or weight 0.")
+        if "mutual_information" in self.loss_weights and "metric" not in self.loss_weights:
+            raise ConfigError("mutual_information has a weight and metric has none: nothing teaches who is who.")
         self.motion_encoder = motion_encoder
         self.renderer = renderer(motion_encoder)
         self.discriminator = discriminator if "adversarial" in self.loss_weights else None
@@ -75,19 +87,28 @@ class Reconstruction(L.LightningModule):
         self.generator, self.opponent = generator, opponent
         names = itertools.product(("val", "test"), METRICS, ROWS)
         self.metrics = nn.ModuleDict({f"{stage}_{name}_{row}": METRICS[name]() for stage, name, row in names})
-        for parameter in motion_encoder.identity_parameters():
-            parameter.requires_grad_(
-                False
-            )  # no loss here reaches them, and DDP waits for every gradient it was promised
+        self.identity = identity(motion_encoder) if identity is not None and "metric" in self.loss_weights else None
+        if self.identity is None:  # no loss reaches them then, and DDP waits for every gradient it was promised
+            for parameter in motion_encoder.identity_parameters():
+                parameter.requires_grad_(False)
+        elif "mutual_information" not in self.loss_weights:
+            self.identity.estimator = None
 
     def forward(self, source: Tensor, driving: Tensor) -> RenderOutput:
         """Move the source as the driving picture is moved, both ``(B, 3, H, W)`` in ``[-1, 1]``."""
         output: RenderOutput = self.renderer(self.renderer.appearance(source), self.motion_encoder(driving))
         return output
 
+    def on_fit_start(self) -> None:
+        """Refuse data with more people than there are class centres before the first step."""
+        data = getattr(self.trainer, "datamodule", None)
+        if self.identity is not None and isinstance(data, PairModule):
+            self.identity.check_people(data.people)
+
     def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
         """One joint step of all players; see :mod:`talkingface.tasks.optim`."""
-        fake, real = self(batch["source"], batch["driving"]).image, batch["driving"]
+        fake, identity = self._render(batch)
+        real = batch["driving"]
         terms = {}
         if "l1" in self.loss_weights:
             terms["l1"] = functional.l1_loss(fake, real)
@@ -97,13 +118,35 @@ class Reconstruction(L.LightningModule):
             terms["perceptual"] = self.perceptual(fake, real)
         if self.discriminator is not None:
             terms["adversarial"] = generator_loss(frozen(self.discriminator)(fake))
-        total = torch.stack([self.loss_weights[name] * value for name, value in terms.items()]).sum()
+        learning = {}
         if self.discriminator is not None:
-            terms["discriminator"] = discriminator_loss(self.discriminator(real), self.discriminator(fake.detach()))
-            total = total + terms["discriminator"]
-        logged = {f"train/{name}": value.detach() for name, value in {**terms, "loss": total}.items()}
-        self.log_dict(logged, batch_size=len(real), on_step=True, on_epoch=True)
+            learning["discriminator"] = discriminator_loss(self.discriminator(real), self.discriminator(fake.detach()))
+        if identity is not None:
+            terms |= identity.losses
+            learning |= identity.learning
+        weighted = [self._weight(name) * value for name, value in terms.items()]
+        total = torch.stack([*weighted, *learning.values()]).sum()
+        logged = {**terms, **learning, "loss": total}
+        if identity is not None:
+            logged["identity_accuracy"] = identity.accuracy
+        values = {f"train/{name}": value.detach() for name, value in logged.items()}
+        self.log_dict(values, batch_size=len(real), on_step=True, on_epoch=True)
         return total
+
+    def _render(self, batch: PairBatch) -> tuple[Tensor, IdentityTerms | None]:
+        """The rendered pictures and, where they have a weight, the identity losses, with one look at each picture."""
+        if self.identity is None:
+            return self(batch["source"], batch["driving"]).image, None
+        code = self.identity.encode(batch)
+        motion = self.motion_encoder.motion_of(ImageCode(code.code[: len(batch["driving"])], ()))
+        fake: Tensor = self.renderer(self.renderer.appearance(batch["source"]), motion).image
+        return fake, self.identity(code, batch, self.global_step)
+
+    def _weight(self, name: str) -> float:
+        weight = self.loss_weights[name]
+        return (
+            weight * self.identity.ramp(self.global_step) if name == "mutual_information" and self.identity else weight
+        )
 
     def validation_step(self, batch: PairBatch, batch_idx: int) -> None:
         """Judge the model beside copying the source, its own negative control and the ground truth."""
@@ -119,10 +162,15 @@ class Reconstruction(L.LightningModule):
         return output.image.clamp(-1, 1)
 
     def configure_optimizers(self) -> Optimizer:
-        """One Adam; a parameter group for the generator and one for its opponent."""
-        players = {"generator": ([*self.motion_encoder.parameters(), *self.renderer.parameters()], self.generator)}
+        """One Adam; a parameter group for the generator, one for its opponent and one for the estimator."""
+        generator = [*self.motion_encoder.parameters(), *self.renderer.parameters()]
+        if self.identity is not None:
+            generator += self.identity.metric.parameters()
+        players = {"generator": (generator, self.generator)}
         if self.discriminator is not None:
             players["opponent"] = ([*self.discriminator.parameters()], self.opponent)
+        if self.identity is not None and self.identity.estimator is not None:
+            players["estimator"] = ([*self.identity.estimator.parameters()], self.identity.player)
         return joint_optimizer(players)
 
     def configure_gradient_clipping(
