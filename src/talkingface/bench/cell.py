@@ -108,7 +108,7 @@ def _fitted(fit: Job) -> Path:
     """Folder of a trained model; trained now unless it was before, and never by two processes at once."""
     folder = Path(fit["folder"])
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
+    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # variants of stage 2 share one stage 1; the system frees a dead one's lock
         if not folder.is_dir():
             stage1 = _fitted(fit["representation"]) if fit["representation"] else None
