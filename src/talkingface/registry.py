@@ -47,6 +47,10 @@ BUILTIN = {
         "talkingface.audio:MFCCSpeech",
         "MFCC with two deltas, 39-d, 100→25 Hz (AniTalker's MFCC variants)",
     ),
+    ("generator", "diffusion"): (
+        "talkingface.generators:ConformerDiffusion",
+        "Conformer diffusion, with pose, place and size predicted or given (AniTalker's stage 2)",
+    ),
     ("generator", "regression"): (
         "talkingface.generators:Regression",
         "small Conformer trained by L2, without any draw: the baseline",

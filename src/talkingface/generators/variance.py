@@ -57,6 +57,7 @@ class VarianceAdapter(nn.Module):
         for name in attributes:
             if name not in ATTRIBUTES:
                 raise ConfigError(f"there is no attribute '{name}'; known: {did_you_mean(name, ATTRIBUTES)}.")
+        self.dim = dim
         self.attributes = tuple(name for name in ATTRIBUTES if name in attributes)
         widths = {name: ATTRIBUTES[name].width for name in self.attributes}
         self.predictors = nn.ModuleDict({name: _Recurrent(dim, hidden, width) for name, width in widths.items()})
@@ -74,6 +75,7 @@ class VarianceAdapter(nn.Module):
             The sum ``(B, T, A)``, and what the predictors say, whether it was used or not: name → ``(B, T, width)`` in
             the networks' units (pose in quarter turns).
         """
+        check_shape(speech, ("B", "T", self.dim), "audio of the condition")
         predicted: dict[str, Tensor] = {}
         for name in self.attributes:
             value = predicted[name] = self.predictors[name](speech)

@@ -1,0 +1,191 @@
+"""AniTalker's motion generator: a Conformer that recognises the noise in motion, told what is said (section 3.3.2)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from talkingface.core.checks import check_shape
+from talkingface.core.errors import ConfigError
+from talkingface.core.interfaces import AudioEncoder, MotionEncoder, MotionGenerator
+from talkingface.core.nn import Conformer
+from talkingface.core.records import Condition
+from talkingface.diffusion import (
+    NoisedMotion,
+    NoiseSchedule,
+    check_prefix,
+    sample_ddim,
+    standard_normal,
+    training_pair,
+)
+from talkingface.generators.normalisation import MotionRange
+from talkingface.generators.variance import ATTRIBUTES, VarianceAdapter, check_controls
+
+
+class ConformerDiffusion(MotionGenerator):
+    """Speech → motion by denoising. The defaults are the paper's (supplement, Table 2), as ``hubert_full_control``.
+
+    Each frame is told the speech with its attributes, the motion before the first frame, the portrait's code, the noisy
+    motion and the diffusion step, side by side. Where a representation has no image encoder, there is no portrait code.
+
+    Args:
+        motion_encoder: whose motion is made.
+        audio_encoder: whose condition is told.
+        dim: width of the Conformer. A linear layer leads there, unless that is the width of what the frames are told:
+            that of the condition and four times ``static``, as 512 and 4 times 128 here.
+        blocks, heads: of the Conformer.
+        dropout: of the Conformer.
+        attributes: what the variance adapter predicts and can be told: ``location``, ``scale``, ``pose``.
+        static: width of the code of each of the other four.
+        hidden: width of the variance adapter's LSTMs.
+        teacher_forcing: train on true attributes, as the paper has it, or on predicted ones, as the released code.
+        condition_dropout: share of training clips whose speech is withheld, in ``[0, 1)``; above 0, sampling takes
+            ``guidance`` (Ho and Salimans 2022).
+
+    Raises:
+        ConfigError: for an unknown attribute, or numbers that do not fit together.
+    """
+
+    def __init__(
+        self,
+        motion_encoder: MotionEncoder,
+        audio_encoder: AudioEncoder,
+        /,
+        *,
+        dim: int = 1024,
+        blocks: int = 2,
+        heads: int = 2,
+        dropout: float = 0.2,
+        attributes: Sequence[str] = tuple(ATTRIBUTES),
+        static: int = 128,
+        hidden: int = 128,
+        teacher_forcing: bool = False,
+        condition_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if not 0 <= condition_dropout < 1:
+            raise ConfigError(f"condition_dropout must be in [0, 1), got {condition_dropout}.")
+        motion_dim, trunk = motion_encoder.spec.dim, motion_encoder.image_encoder
+        self.teacher_forcing = teacher_forcing
+        self.condition_dropout = condition_dropout
+        self.schedule = NoiseSchedule()
+        self.motion_range = MotionRange(motion_dim)
+        self.adapter = VarianceAdapter(audio_encoder.dim, attributes, hidden)
+        self.attributes = self.adapter.attributes
+        self.unheard = nn.Parameter(torch.zeros(audio_encoder.dim)) if condition_dropout else None
+        self.start_code = nn.Linear(motion_dim, static)
+        self.portrait_code = None if trunk is None else nn.Linear(trunk.code_dim, static)
+        self.noisy_code = nn.Linear(motion_dim, static)
+        self.step_code = nn.Linear(1, static)
+        told = audio_encoder.dim + (3 if trunk is None else 4) * static
+        self.fuse = nn.Identity() if told == dim else nn.Linear(told, dim)
+        self.conformer = Conformer(dim, blocks=blocks, heads=heads, dropout=dropout)
+        self.out = nn.Linear(dim, motion_dim)
+
+    def calibrate(self, motion: Tensor) -> None:
+        """Fit the range that diffusion works in to motion ``(N, D)``, unless it is known."""
+        self.motion_range.fit(motion)
+
+    def loss(self, motion: Tensor, condition: Condition, generator: Generator | None = None) -> dict[str, Tensor]:
+        """``diffusion``: squared error of the noise (equation 1); and that of each attribute's predictor.
+
+        Args:
+            motion: ``(B, T, D)``.
+            condition: with true ``controls`` where there are any; NaN marks frames without.
+            generator: draws steps and noise, and in training the clips whose speech is withheld.
+        """
+        pair = training_pair(self.schedule, self.motion_range.normalise(motion), generator)
+        if self.unheard is not None and self.training:
+            device = motion.device if generator is None else generator.device
+            drawn = torch.rand(len(motion), 1, 1, device=device, generator=generator).to(motion.device)
+            withheld = drawn < self.condition_dropout
+            condition = replace(condition, audio=torch.where(withheld, self.unheard, condition.audio))
+        return self.loss_of(pair, condition)
+
+    def loss_of(self, pair: NoisedMotion, condition: Condition) -> dict[str, Tensor]:
+        """The losses of :meth:`loss` for motion that has been normalised and noised already."""
+        speech, predicted = self.adapter(condition.audio, condition.controls if self.teacher_forcing else {})
+        check_shape(pair.noised, (*speech.shape[:2], self.out.out_features), "motion")
+        recognised = self._denoise(pair.noised, pair.step, self._fixed(speech, condition))
+        error = (recognised - pair.noise).square().mean(-1)
+        if condition.mask is not None:
+            error = error * condition.mask * (error.numel() / condition.mask.sum().clamp(min=1))
+        return {"diffusion": error.mean(), **self.adapter.losses(predicted, condition.controls, condition.mask)}
+
+    @torch.no_grad()
+    def sample(
+        self,
+        condition: Condition,
+        generator: Generator,
+        *,
+        prefix: Tensor | None = None,
+        steps: int = 50,
+        guidance: float = 1.0,
+    ) -> Tensor:
+        """Draw motion ``(B, T, D)`` by DDIM, see :meth:`MotionGenerator.sample`.
+
+        Raises:
+            ConfigError: for a control that the generator does not know or that is beyond its limits, for ``guidance``
+                without training for it, and for a number of steps that does not divide 1000.
+            ShapeError: for a control track of another length, or a prefix that leaves nothing to sample.
+        """
+        batch, frames = condition.audio.shape[:2]
+        check_controls(condition.controls, self.attributes, batch, frames)
+        noise = standard_normal(condition.start_motion.new_empty(batch, frames, self.out.out_features), generator)
+        predict = self.noise_predictor(condition, guidance)
+        if prefix is None:
+            return self.motion_range.restore(sample_ddim(predict, noise, self.schedule, steps))
+        check_prefix(prefix, noise.shape)
+        known = self.motion_range.normalise(prefix)
+        motion = self.motion_range.restore(sample_ddim(predict, noise, self.schedule, steps, prefix=known))
+        return torch.cat([prefix, motion[:, prefix.shape[1] :]], dim=1)  # bit for bit, in spite of rounding
+
+    def noise_predictor(self, condition: Condition, guidance: float = 1.0) -> Callable[[Tensor, Tensor], Tensor]:
+        """What a sampler calls at each step. All that does not depend on the step is computed here, once.
+
+        Args:
+            condition: with the ``controls`` that are asked for.
+            guidance: 1 as trained; 0 does not hear the speech, above 1 exaggerates what it changes.
+
+        Returns:
+            Normalised motion with noise ``(B, T, D)`` and step ``(B,)`` → the noise in it ``(B, T, D)``.
+
+        Raises:
+            ConfigError: for another guidance than 1 without training for it.
+        """
+        if guidance == 1:
+            fixed = self._fixed(self.adapter(condition.audio, condition.controls)[0], condition)
+            positions = self.conformer.positions(fixed.shape[1])
+            return lambda noised, step: self._denoise(noised, step, fixed, positions)
+        if self.unheard is None:
+            raise ConfigError(
+                f"this generator was not trained for guidance {guidance:g}; only 1 is possible. "
+                "Train it with condition_dropout, for example 0.1."
+            )
+        heard = self.noise_predictor(condition)
+        unheard = self.noise_predictor(replace(condition, audio=self.unheard.expand_as(condition.audio)))
+        return lambda noised, step: torch.lerp(unheard(noised, step), heard(noised, step), guidance)
+
+    def _fixed(self, speech: Tensor, condition: Condition) -> Tensor:
+        """What each frame is told at every step, ``(B, T, …)``: speech, start motion, portrait."""
+        batch, frames = speech.shape[:2]
+        start = condition.start_motion
+        check_shape(start, (batch, self.out.out_features), "start motion")
+        codes = [self.start_code(self.motion_range.normalise(start))]
+        if self.portrait_code is not None:
+            check_shape(condition.portrait, (batch, self.portrait_code.in_features), "portrait code")
+            codes.append(self.portrait_code(condition.portrait))
+        return torch.cat([speech, *(code[:, None].expand(-1, frames, -1) for code in codes)], dim=-1)
+
+    def _denoise(
+        self, noised: Tensor, step: Tensor, fixed: Tensor, positions: Sequence[Tensor] | None = None
+    ) -> Tensor:
+        """Noise ``(B, T, D)`` in normalised motion at a step ``(B,)``."""
+        with torch.autocast(step.device.type, enabled=False):  # bfloat16 cannot tell step 999 from step 1000
+            scale, offset = self.step_code.weight.float(), self.step_code.bias.float()
+            when = functional.linear(step[:, None].float(), scale, offset)[:, None].expand(-1, noised.shape[1], -1)
+        told = self.fuse(torch.cat([fixed, self.noisy_code(noised), when], dim=-1))
+        recognised: Tensor = self.out(self.conformer(told, positions))
+        return recognised
