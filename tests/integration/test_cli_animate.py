@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from talkingface import hub
 from talkingface.cli.main import main
-from talkingface.core.media import VideoReader, VideoWriter, write_picture
+from talkingface.core.media import VideoReader, VideoWriter, write_audio, write_picture
 
 FRAMES = 6
 
@@ -156,3 +157,141 @@ def test_an_impossible_batch_is_told(files, capsys):
     assert animate(batch="0") == 1
     assert "batch" in capsys.readouterr().err
     assert animate(batch="many") == 2
+
+
+@pytest.fixture
+def talking(files) -> Path:
+    """The folder as above, with a model that speaks and five frames of speech."""
+    from toy_plugin import ColourMotion, TintRenderer
+
+    from talkingface.audio import MelSpeech
+    from talkingface.generators import ConformerDiffusion
+
+    torch.manual_seed(0)
+    encoder, hearing = ColourMotion(), MelSpeech(dim=8, blocks=0)
+    parts = {
+        "motion_encoder": encoder,
+        "renderer": TintRenderer(encoder),
+        "audio_encoder": hearing,
+        "motion_generator": ConformerDiffusion(
+            encoder, hearing, dim=16, blocks=1, static=8, hidden=8, attributes=("pose", "location")
+        ),
+    }
+    hub.save_model("talker", parts, {})
+    write_audio("speech.wav", np.sin(np.arange(3000) * 0.1).astype(np.float32) * 0.5)
+    Path("track.csv").write_text("yaw,pitch,roll\n" + "1,2,3\n" * 3)
+    return files
+
+
+def speak(*flags: str, **changes: str) -> int:
+    options = {"source": "face.png", "audio": "speech.wav", "model": "talker", "out": "out.mp4", "device": "cpu"}
+    options |= {"steps": "2"} | changes
+    return main(["animate", *(part for name, value in options.items() for part in (f"--{name}", value)), *flags])
+
+
+def test_a_portrait_speaks(talking, capsys):
+    assert speak() == 0
+    assert len(VideoReader("out.mp4")) == 5
+    assert VideoReader("out.mp4").info.audio
+    assert capsys.readouterr().out == "out.mp4: 5 frames\n"
+
+
+def test_the_answer_about_speech_for_programs(talking, capsys):
+    assert speak("--json", seed="7", pose="track.csv") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {"frames": 5, "seconds": 0.2, "windows": 1, "seed": 7}.items() <= told.items()
+    assert told["real_time_factor"] > 0
+    assert ["held" in note for note in told["notes"]] == [False, True]  # the first: no face in that picture
+
+
+def test_seeds_differ_and_one_seed_repeats(talking):
+    shown = {}
+    for name, seed in (("first", "0"), ("again", "0"), ("other", "1")):
+        assert speak(out=f"{name}.mp4", seed=seed) == 0
+        shown[name] = VideoReader(f"{name}.mp4").read(range(5)).tobytes()
+    assert shown["first"] == shown["again"] != shown["other"]
+
+
+def test_controls_reach_the_generator_also_negative_ones(talking, monkeypatch):
+    from talkingface.generators import ConformerDiffusion
+
+    told = []
+    sample = ConformerDiffusion.sample
+    monkeypatch.setattr(ConformerDiffusion, "sample", lambda *a, **k: told.append(a[1].controls) or sample(*a, **k))
+    assert speak("--pose", "-10,0,5", "--location", ".25") == 0
+    assert told[0]["pose"][0, 4].tolist() == [-10, 0, 5]
+    assert told[0]["location"].tolist() == [[0.25] * 5]
+
+
+@pytest.mark.parametrize("suffix", ["flac", "ogg", "mkv"])
+def test_speech_comes_from_any_file_with_sound(talking, suffix):
+    if suffix == "mkv":
+        with VideoWriter("other.mkv", audio=np.ones(6400, np.float32) * 0.1) as writer:
+            writer.write(np.zeros((10, 32, 32, 3), np.uint8))
+    else:
+        write_audio(f"other.{suffix}", np.ones(6400, np.float32) * 0.1)
+    assert speak(audio=f"other.{suffix}") == 0
+    assert len(VideoReader("out.mp4")) in (10, 11, 12)  # AAC has a block before and fills its last one
+
+
+def test_speech_of_a_tenth_of_a_second_and_silence_are_animated(talking):
+    write_audio("short.wav", np.zeros(1600, np.float32))
+    assert speak(audio="short.wav") == 0
+    assert len(VideoReader("out.mp4")) == 3
+
+
+def test_the_animated_face_is_put_back_into_the_full_picture(talking):
+    write_picture("wide.png", np.full((60, 100, 3), 120, np.uint8))
+    assert speak("--paste-back", source="wide.png", crop="30,10,40") == 0
+    assert (VideoReader("out.mp4").info.width, VideoReader("out.mp4").info.height) == (100, 60)
+    assert speak(source="wide.png", crop="30,10,40") == 0  # the control
+    assert VideoReader("out.mp4").info.width == 32
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaints"),
+    [
+        ({"audio": "nothing.wav"}, ("nothing.wav", "does not exist")),
+        ({"audio": "face.png"}, ("face.png",)),
+        ({"audio": "nan.wav"}, ("nan.wav", "NaN")),
+        ({"audio": "clip.mp4"}, ("clip.mp4", "no sound track")),
+        ({"source": "wide.png"}, ("no face found in wide.png (60×40)", "--crop")),
+        ({"source": "wide.png", "crop": "50,0,40"}, ("60×40",)),
+        ({"pose": "0,95,0"}, ("-90 to 90 degrees",)),
+        ({"pose": "1,2"}, ("yaw, pitch, roll",)),
+        ({"pose": "track.txt"}, ("track.txt",)),
+        ({"location": "track.csv"}, ("track.csv", "no column location")),
+        ({"scale": "0.3"}, ("cannot be told scale", "location, pose")),
+        ({"guidance": "2"}, ("guidance",)),
+        ({"steps": "60"}, ("60",)),
+        ({"model": "model"}, ("speech cannot drive it", "stage 2")),
+        ({"out": "speech.mp4", "audio": "speech.mp4"}, ("is the speech",)),
+    ],
+)
+def test_what_cannot_be_done_is_one_clear_line(talking, capsys, changes, complaints):
+    write_picture("wide.png", np.full((40, 60, 3), 120, np.uint8))
+    soundfile.write("nan.wav", np.full(3000, np.nan, np.float32), 16000, subtype="FLOAT")
+    with VideoWriter("speech.mp4", audio=np.zeros(3200, np.float32)) as writer:
+        writer.write(np.zeros((5, 32, 32, 3), np.uint8))
+    before = Path("speech.mp4").read_bytes()
+    assert speak(**changes) == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert all(complaint in err for complaint in complaints), err
+    assert not Path("out.mp4").exists()
+    assert Path("speech.mp4").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--driving", "clip.mp4"),
+        ("--crop", "1,2"),
+        ("--crop", "middle"),
+        ("--pose", "1.2.3,0,0"),
+        ("--pose", "clip.mp4", "--controls", "labels:no=1"),
+    ],
+)
+def test_flags_that_mean_nothing_are_wrong_usage(talking, capsys, flags):
+    assert speak(*flags) == 2
+    assert "Traceback" not in capsys.readouterr().err

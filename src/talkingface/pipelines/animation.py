@@ -22,7 +22,7 @@ class MotionTrack(Protocol):
 
     Attributes:
         sound: what is heard: 16 kHz samples, a file with sound, or nothing.
-        files: what is read, by what it is; nothing may be written there.
+        files: what is read, by what it is.
         notes: what a user should know about it.
     """
 
@@ -85,13 +85,20 @@ class Animation:
 
     Attributes:
         motion: what drives it.
+        files: what is read, by what it is; nothing may be written there.
         notes: what a user should know: the face that was chosen, a control track that was cut …
     """
 
     def __init__(
-        self, motion: MotionTrack, draw: Callable[[Tensor], Frames], batch: int, notes: tuple[str, ...]
+        self,
+        motion: MotionTrack,
+        draw: Callable[[Tensor], Frames],
+        batch: int,
+        files: Mapping[str, Path],
+        notes: tuple[str, ...],
     ) -> None:
         self.motion = motion
+        self.files = files
         self.notes = notes
         self._draw = draw
         self._batch = batch
@@ -125,7 +132,7 @@ class Animation:
             WeightsError: as :meth:`frames`.
         """
         path = Path(path)
-        for what, file in self.motion.files.items():
+        for what, file in self.files.items():
             if path.exists() and path.samefile(file):
                 raise MediaError(f"{path} is the {what}; give another file for the result.")
         with VideoWriter(path, FPS, audio=self.motion.sound) as writer:

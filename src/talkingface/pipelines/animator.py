@@ -12,10 +12,11 @@ from torch import Tensor
 
 from talkingface.audio import SpeechEncoder
 from talkingface.core.device import resolve_device
-from talkingface.core.errors import ConfigError, WeightsError
+from talkingface.core.errors import ConfigError, MediaError, WeightsError
 from talkingface.core.images import center_square, resize, to_float, to_uint8
 from talkingface.core.interfaces import ControlReader, MotionEncoder, MotionGenerator, Renderer
 from talkingface.core.media import VideoReader, read_audio
+from talkingface.core.media.audio import check_wave
 from talkingface.core.media.paths import input_file
 from talkingface.core.records import Source
 from talkingface.hub import load_model
@@ -121,7 +122,8 @@ class Animator:
         for note in notes:
             _log.warning(note)
         draw = partial(self._pasted, portrait, seen) if paste_back else partial(self.render, seen)
-        return Animation(motion, draw, batch, notes)
+        files = {} if isinstance(source, np.ndarray) else {"portrait": Path(source)}
+        return Animation(motion, draw, batch, {**motion.files, **files}, notes)
 
     @torch.inference_mode()
     def appearance(self, source: str | Path | NDArray[np.uint8]) -> Source:
@@ -170,7 +172,7 @@ class Animator:
                 "this model has no audio encoder and motion generator, so speech cannot drive it. Train both on it "
                 "('talkingface list' names the recipes of stage 2), export the result, and give that model."
             )
-        wave = audio if isinstance(audio, np.ndarray) else read_audio(audio)
+        wave = _checked(audio) if isinstance(audio, np.ndarray) else read_audio(audio)
         told = read_controls(asked, speech_frames(wave), self.motion_generator.attributes, controls)
         return SpokenMotion(
             self.audio_encoder,
@@ -224,3 +226,10 @@ def load(name_or_folder: str | Path, device: str | torch.device = "auto") -> Ani
     if not isinstance(hearing, SpeechEncoder) or not isinstance(generator, MotionGenerator):
         return Animator(encoder, renderer, device=device)
     return Animator(encoder, renderer, hearing, generator, device)
+
+
+def _checked(wave: NDArray[np.float32]) -> NDArray[np.float32]:
+    check_wave(wave)
+    if not len(wave):
+        raise MediaError("there are zero samples of speech.")
+    return np.clip(wave, -1.0, 1.0).astype(np.float32)

@@ -31,7 +31,7 @@ class SpokenMotion:
         seed: of the one random generator that all windows draw from.
         steps: of the generator's sampler.
         guidance: how much more than trained the condition counts.
-        files: what is read, by what it is; nothing may be written there.
+        files: what is read, by what it is.
         notes: what a user should know about the controls.
     """
 
