@@ -73,11 +73,11 @@ def test_features_are_those_of_the_same_frames():
 
 
 def test_long_speech_is_encoded_in_pieces_with_context(monkeypatch):
-    clip, whole, cut = Toy(frames=20), Loudness(), Loudness(gain=1.0)
-    expected = whole.features(torch.from_numpy(clip.sound)[None])[0]
-    monkeypatch.setattr(tracks, "PIECE", 8)
-    found = encoded(clip, speech=cut).features(0, 20)
-    assert cut.pieces == [10 * 640, 12 * 640, 6 * 640]  # two frames of context on each side that has any
+    clip, speech = Toy(frames=20), Loudness()
+    expected = Loudness().features(torch.from_numpy(clip.sound)[None])[0]
+    monkeypatch.setattr(tracks, "PIECE", 8 * 2 * 2 * 4)  # 8 frames of two layers and two steps
+    found = encoded(clip, speech=speech).features(0, 20)
+    assert speech.pieces == [10 * 640, 12 * 640, 6 * 640]  # two frames of context on each side that has any
     assert torch.allclose(found.float(), expected, atol=1e-3)
 
 

@@ -30,7 +30,7 @@ FORMAT = 1  # of the files; raise it when the same encoder and clip would give o
 FPS = 25
 SAMPLES = 640  # of 16 kHz sound in a frame
 BATCH = 16  # frames encoded together
-PIECE = 30 * FPS  # frames of speech encoded together; three minutes of HuBERT at once would take gigabytes
+PIECE = 1 << 28  # bytes of features found together: 52 s of HuBERT-large with all its layers, two hours of mel bands
 
 
 class SpokenClip(Protocol):
@@ -170,10 +170,11 @@ class TrackCache:
     def _listen(self, clip: SpokenClip, path: Path, device: torch.device) -> None:
         encoder, frames = self.audio_encoder, len(clip)
         rate, margin = encoder.rate // FPS, math.ceil(encoder.context * FPS)
+        together = max(PIECE // (encoder.layers * encoder.channels * rate * 4), 1)  # frames, in float32
         wave = torch.from_numpy(clip.wave())
         with written(path, self._heard_shape(clip), np.float16) as features:
-            for first in range(0, frames, PIECE):
-                last, start = min(first + PIECE, frames), max(first - margin, 0)
+            for first in range(0, frames, together):
+                last, start = min(first + together, frames), max(first - margin, 0)
                 piece = wave[start * SAMPLES : min(last + margin, frames) * SAMPLES].to(device)
                 found = encoder.features(piece[None])[0, :, (first - start) * rate : (last - start) * rate].half()
                 if not found.isfinite().all():
