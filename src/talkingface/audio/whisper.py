@@ -18,7 +18,9 @@ DECADES = 8.0  # below the loudest band in what is heard at once, where the spec
 class WhisperSpeech(PretrainedSpeech):
     """All hidden states of a frozen Whisper encoder at 50 Hz, a learned sum of them, thinned to 25 Hz, and a Conformer.
 
-    Whisper hears 30 s at once, filled with silence; longer sound is heard in pieces of 24 s with 3 s on both sides.
+    Whisper hears 30 s at once, filled with silence. Its states say where in these 30 s a sound is almost as loudly as
+    what it is, so sound beyond 16 s is heard in pieces of 10 s with 3 s on both sides: a long speech then has no place
+    that clips of training have not.
 
     Args:
         dim: width of the condition.
@@ -31,7 +33,7 @@ class WhisperSpeech(PretrainedSpeech):
         bands: of its spectrogram: 80, and 128 from large-v3 on.
     """
 
-    window = float(SECONDS)
+    window = 16.0
     context = 3.0
     model_type = "whisper"
     landmark = "conv1.weight"
