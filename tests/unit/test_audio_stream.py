@@ -41,6 +41,14 @@ def test_windows_across_borders_are_those_of_the_whole_sound(encoder):
         assert torch.equal(stream.window(first, 20), whole[:, :, first * steps : (first + 20) * steps])
 
 
+def test_pieces_on_a_walk_make_up_the_features(encoder):
+    wave = murmur(40 * 16000, batch=2)
+    pieces = list(encoder.walk(wave))
+    assert len(pieces) == 4
+    assert max(piece.shape[2] for piece in pieces) == encoder.piece_frames * encoder.rate // 25
+    assert torch.equal(torch.cat(pieces, 2), encoder.features(wave))
+
+
 @pytest.mark.parametrize("kind", [MelSpeech, MFCCSpeech])
 def test_features_without_a_network_do_not_notice_the_pieces(kind):
     """What is heard in pieces of 10 s is what would be heard at once."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import ClassVar
 
 import torch
@@ -136,9 +137,17 @@ class SpeechEncoder(AudioEncoder):
         Raises:
             ShapeError: as :meth:`whole_frames`.
         """
+        return torch.cat(list(self.walk(wave)), dim=2)
+
+    def walk(self, wave: Tensor) -> Iterator[Tensor]:
+        """The same features piece by piece, for sound whose features together would not fit into memory.
+
+        Raises:
+            ShapeError: as :meth:`whole_frames`.
+        """
         sound = self.whole_frames(wave)
-        pieces = self.pieces(sound.shape[1] // SAMPLES)
-        return torch.cat([self.piece(sound, index) for index in range(pieces)], dim=2)
+        for index in range(self.pieces(sound.shape[1] // SAMPLES)):
+            yield self.piece(sound, index)
 
     def forward(self, features: Tensor, frames: int) -> Tensor:
         """Features ``(B, L, frames * rate / 25, C)`` → condition ``(B, frames, A)``; see :meth:`AudioEncoder.forward`.
