@@ -16,12 +16,12 @@ def difference(first, second):
     return [name for name in first if not torch.equal(first[name], second[name])]
 
 
-def test_two_epochs_and_two_more_equal_four_bit_for_bit(tmp_path):
-    straight, curve = run(tmp_path / "straight", 4, adversarial=True, ema=True)
-    _, first = run(tmp_path / "parts", 2, adversarial=True, ema=True)
-    resumed, second = run(
-        tmp_path / "parts", 4, checkpoint=tmp_path / "parts" / "epoch=1.ckpt", adversarial=True, ema=True
-    )
+@pytest.mark.parametrize("identity", [False, True])
+def test_two_epochs_and_two_more_equal_four_bit_for_bit(tmp_path, identity):
+    players = {"adversarial": True, "identity": identity, "ema": True}
+    straight, curve = run(tmp_path / "straight", 4, **players)
+    _, first = run(tmp_path / "parts", 2, **players)
+    resumed, second = run(tmp_path / "parts", 4, checkpoint=tmp_path / "parts" / "epoch=1.ckpt", **players)
     assert first + second == curve
     assert difference(straight.lightning_module.state_dict(), resumed.lightning_module.state_dict()) == []
     saved = [read_tensors(tmp_path / name / "epoch=3.ckpt") for name in ("straight", "parts")]

@@ -12,9 +12,10 @@ import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 
 from talkingface.data import SyntheticPairs
+from talkingface.losses import AAMSoftmax, CLUBSample
 from talkingface.motion import LatentMotion
 from talkingface.renderers import LIADiscriminator, LIARenderer
-from talkingface.tasks import Adam, Reconstruction
+from talkingface.tasks import Adam, IdentityLosses, Reconstruction
 
 TINY = {"size": 64, "width": 0.0625}
 
@@ -29,25 +30,31 @@ class LossCurve(L.Callback):
         self.values.append(float(trainer.strategy.reduce(outputs["loss"].detach(), reduce_op="mean")))
 
 
-def data(batch):
-    return SyntheticPairs(
-        size=64, identities=6, clips_per_identity=1, frames=10, batch_size=batch, pairs_per_clip=4, val_pairs_per_clip=3
-    )
+def data(batch, candidates=False):
+    sizes = {"size": 64, "identities": 6, "clips_per_identity": 1, "frames": 10}
+    return SyntheticPairs(**sizes, batch_size=batch, pairs_per_clip=4, val_pairs_per_clip=3, candidates=candidates)
 
 
-def task(adversarial=False):
+def decoupling(encoder):
+    """Identity losses whose bound counts from the third step."""
+    return IdentityLosses(encoder, lambda width: AAMSoftmax(width, 4), lambda x, y: CLUBSample(x, y, 8), warmup=(2, 4))
+
+
+def task(adversarial=False, identity=False):
     torch.manual_seed(0)
     weights = {"l1": 1.0, "pyramid": 1.0, "adversarial": 0.1 * adversarial}
+    weights |= {"metric": 0.1 * identity, "mutual_information": float(identity)}
     return Reconstruction(
         LatentMotion(code_dim=32, dim=4, **TINY),
         lambda motion: LIARenderer(motion, **TINY),
         discriminator=LIADiscriminator(**TINY),
+        identity=decoupling,
         loss_weights=weights,
         generator=Adam(1e-3),
     )
 
 
-def run(folder, epochs, batch=4, devices=1, checkpoint=None, adversarial=False, ema=False, **options):
+def run(folder, epochs, batch=4, devices=1, checkpoint=None, adversarial=False, identity=False, ema=False, **options):
     """Train; returns the trainer and the loss curve."""
     curve = LossCurve()
     callbacks = [curve, ModelCheckpoint(dirpath=folder, save_top_k=-1, filename="{epoch}")]
@@ -65,7 +72,7 @@ def run(folder, epochs, batch=4, devices=1, checkpoint=None, adversarial=False, 
         num_sanity_val_steps=0,
         **options,
     )
-    trainer.fit(task(adversarial), data(batch), ckpt_path=checkpoint, weights_only=True)
+    trainer.fit(task(adversarial, identity), data(batch, identity), ckpt_path=checkpoint, weights_only=True)
     return trainer, curve.values
 
 

@@ -34,6 +34,17 @@ def test_a_batch_is_a_pair_batch_with_ground_truth():
     assert len(batch["clip_id"]) == 2
 
 
+def test_candidates_are_for_training_only_and_people_are_counted_there():
+    module = synthetic(candidates=True, identities=10)
+    batch = next(iter(module.train_dataloader()))
+    assert batch["positive"].shape == batch["negative"].shape == (2, 3, 32, 32)
+    numbers = [number for batch in module.train_dataloader() for number in batch["identity"].tolist()]
+    assert set(numbers) == set(range(module.people))
+    assert module.people == 8
+    assert "positive" not in next(iter(module.val_dataloader()))
+    assert "positive" not in next(iter(synthetic().train_dataloader()))
+
+
 def test_training_and_validation_show_different_people():
     module = synthetic()
     train = {name for batch in module.train_dataloader() for name in batch["clip_id"]}

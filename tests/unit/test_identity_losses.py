@@ -7,7 +7,17 @@ import torch
 from torch.nn import functional
 
 from talkingface.core.errors import ShapeError
-from talkingface.losses import CLUB, AAMSoftmax, AMSoftmax, CLUBMean, CLUBSample, aam_logits, am_logits, triplet_loss
+from talkingface.losses import (
+    CLUB,
+    AAMSoftmax,
+    AMSoftmax,
+    CLUBMean,
+    CLUBSample,
+    TripletLoss,
+    aam_logits,
+    am_logits,
+    triplet_loss,
+)
 
 KINDS = [CLUB, CLUBSample, CLUBMean]
 
@@ -232,3 +242,32 @@ def test_equal_vectors_have_a_finite_gradient():
 def test_vectors_that_do_not_match_are_refused():
     with pytest.raises(ShapeError, match="negative has shape"):
         triplet_loss(torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(1, 3))
+
+
+# one interface for both
+
+
+def candidates():
+    anchor, positive, negative = torch.randn(3, 6, 8, generator=torch.Generator().manual_seed(0)).unbind()
+    return anchor, anchor + 0.1 * positive, negative, torch.arange(6) % 3, (torch.arange(6) + 1) % 3
+
+
+@pytest.mark.parametrize("kind", [AAMSoftmax, AMSoftmax])
+def test_a_margin_loss_classifies_all_candidates_by_their_own_numbers(kind):
+    torch.manual_seed(0)
+    loss, (anchor, positive, negative, person, stranger) = kind(8, 3), candidates()
+    value, right = loss.compare(anchor, positive, negative, person, stranger)
+    labels = torch.cat([person, person, stranger])
+    assert value == loss(torch.cat([anchor, positive, negative]), labels)
+    nearest = loss.cosine(torch.cat([anchor, positive, negative])).argmax(1)
+    assert right == (nearest == labels).float().mean()
+    assert value != loss.compare(anchor, positive, negative, person, person)[0]
+
+
+def test_a_triplet_loss_looks_at_distances_and_not_at_numbers():
+    loss, (anchor, positive, negative, person, stranger) = TripletLoss(8), candidates()
+    value, right = loss.compare(anchor, positive, negative, person, stranger)
+    assert value == triplet_loss(anchor, positive, negative, 0.01)
+    assert right == 1
+    assert loss.compare(anchor, negative, positive, stranger, person)[1] == 0
+    assert TripletLoss(8, margin=5.0).compare(anchor, positive, negative, person, stranger)[0] > value

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from talkingface.losses import discriminator_loss, generator_loss
+from talkingface.losses import CLUBSample, discriminator_loss, generator_loss
 from talkingface.tasks.optim import Adam, clip_by_group, frozen, joint_optimizer
 
 GENERATOR, OPPONENT = Adam(2e-3, (0.0, 0.99)), Adam(1e-3, (0.5, 0.9))
+ESTIMATOR = Adam(5e-3, (0.9, 0.999))
 
 
 @pytest.fixture
@@ -75,6 +76,78 @@ def test_the_comparison_would_notice_another_order_of_moves(players):
     joint_loop(*joint)
     alternating_loop(*other, opponent_first=True)
     assert distance(joint[0], other[0]) > 1e-5
+
+
+# the estimator of mutual information, a third player
+
+
+def three_players():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 6))
+    return network, nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 1)), CLUBSample(4, 6, 8)
+
+
+def shuffle(step):
+    return torch.Generator().manual_seed(step)
+
+
+def three_in_one_step(network, discriminator, estimator):
+    optimizer = joint_optimizer(
+        {
+            "generator": (network.parameters(), GENERATOR),
+            "opponent": (discriminator.parameters(), OPPONENT),
+            "estimator": (estimator.parameters(), ESTIMATOR),
+        }
+    )
+    for step, (known, real) in enumerate(batches()):
+        fake = network(known)
+        loss = generator_loss(frozen(discriminator)(fake))
+        loss = loss + 0.1 * frozen(estimator)(known, fake, generator=shuffle(step))
+        loss = loss + discriminator_loss(discriminator(real), discriminator(fake.detach()))
+        loss = loss + estimator.learning_loss(known, fake.detach())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+def learn(estimator, optimizer, known, fake):
+    optimizer.zero_grad()
+    estimator.learning_loss(known, fake.detach()).backward()
+    optimizer.step()
+
+
+def three_in_turns(network, discriminator, estimator, estimator_first=False):
+    """Three optimisers, as published: the encoder with both opponents held, then each opponent on detached vectors."""
+    settings = ((network, GENERATOR), (discriminator, OPPONENT), (estimator, ESTIMATOR))
+    ours, theirs, bound = (torch.optim.Adam(part.parameters(), how.lr, how.betas) for part, how in settings)
+    for step, (known, real) in enumerate(batches()):
+        fake = network(known)
+
+        if estimator_first:
+            learn(estimator, bound, known, fake)
+        ours.zero_grad()
+        total = generator_loss(discriminator(fake)) + 0.1 * estimator(known, fake, generator=shuffle(step))
+        total.backward()
+        ours.step()
+        theirs.zero_grad()
+        discriminator_loss(discriminator(real), discriminator(fake.detach())).backward()
+        theirs.step()
+        if not estimator_first:
+            learn(estimator, bound, known, fake)
+
+
+def test_one_backward_moves_three_players_as_three_optimisers_in_turn_do():
+    joint, turns = three_players(), three_players()
+    three_in_one_step(*joint)
+    three_in_turns(*turns)
+    assert [distance(one, other) < 1e-6 for one, other in zip(joint, turns, strict=True)] == [True] * 3
+
+
+def test_the_comparison_would_notice_an_estimator_that_learns_first():
+    joint, turns = three_players(), three_players()
+    three_in_one_step(*joint)
+    three_in_turns(*turns, estimator_first=True)
+    assert distance(joint[0], turns[0]) > 1e-5
 
 
 def test_a_frozen_network_passes_gradients_but_takes_none(players):

@@ -39,6 +39,15 @@ def test_decoupled_motion_is_read_behind_its_head(image):
     assert not motion.motion_of(code).allclose(motion.projector(code.code))
 
 
+def test_motion_is_the_projection_of_the_motion_features(image):
+    for settings in ({}, {"decouple": False}):
+        motion = LatentMotion(**SMALL, **settings)
+        code = motion.image_encoder(image)
+        features = motion.motion_features(code)
+        assert features.shape == (2, 32)
+        torch.testing.assert_close(motion.projector(features), motion.motion_of(code))
+
+
 def test_identity_has_its_own_head(image):
     motion = LatentMotion(**SMALL)
     code = motion.image_encoder(image)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from talkingface.core.errors import ConfigError, MediaError
 from talkingface.data.pairs import PairDataset
 
 FRAMES = 20
@@ -96,3 +97,96 @@ def test_wide_frames_are_cropped_to_their_centre():
 
     item = PairDataset([Striped("anna", "a", shape=(32, 64))], 32, 1, fixed=True)[0]
     assert item["source"].max() < 0
+
+
+# candidates
+
+
+class ColourClip(CountingClip):
+    """Red says which clip it is, green which frame, so that a candidate can be recognised before it is augmented."""
+
+    def __init__(self, identity, clip_id, red):
+        super().__init__(identity, clip_id)
+        self.red = red
+
+    def read(self, indices):
+        frames = super().read(indices)
+        frames[..., 0] = self.red
+        return frames
+
+
+@pytest.fixture
+def people():
+    names = [("anna", "a1"), ("anna", "a2"), ("ben", "b1"), ("cleo", "c1"), ("cleo", "c2")]
+    return [ColourClip(name, clip_id, 40 * place) for place, (name, clip_id) in enumerate(names)]
+
+
+@pytest.fixture
+def unaugmented(monkeypatch):
+    monkeypatch.setattr("talkingface.data.pairs.augment", lambda image, random: image)
+
+
+def clip_of(picture, people):
+    return people[round((picture[0].mean().item() + 1) * 127.5 / 40)]
+
+
+def items(pairs):
+    return [pairs[index] for index in range(len(pairs))]
+
+
+def test_the_pair_is_the_same_bit_for_bit_with_and_without_candidates(people):
+    plain, rich = (items(PairDataset(people, 16, 6, candidates=candidates)) for candidates in (False, True))
+    for one, other in zip(plain, rich, strict=True):
+        assert torch.equal(one["source"], other["source"])
+        assert torch.equal(one["driving"], other["driving"])
+        assert set(other) - set(one) == {"positive", "negative", "negative_identity"}
+
+
+def test_candidates_are_augmented_and_the_pair_is_not(people):
+    item = PairDataset(people, 16, 6, candidates=True)[0]
+    assert all(item[name].std(dim=(1, 2)).max() < 1e-6 for name in ("source", "driving"))  # one colour, as it was read
+    assert all(item[name].std(dim=(1, 2)).max() > 1e-3 for name in ("positive", "negative"))  # with black borders
+
+
+def test_a_positive_is_the_same_person_in_another_clip(people, unaugmented):
+    for item in items(PairDataset(people, 16, 6, candidates=True)):
+        positive = clip_of(item["positive"], people)
+        assert positive.identity == next(clip.identity for clip in people if clip.clip_id == item["clip_id"])
+        assert (positive.clip_id != item["clip_id"]) == (positive.identity != "ben")  # who has one clip only
+
+
+def test_a_negative_is_another_person_with_their_own_number_and_everybody_is_drawn(people, unaugmented):
+    seen = set()
+    for item in items(PairDataset(people, 16, 12, candidates=True)):
+        negative = clip_of(item["negative"], people)
+        assert int(item["negative_identity"]) == ["anna", "ben", "cleo"].index(negative.identity)
+        assert item["negative_identity"] != item["identity"]
+        seen.add((int(item["identity"]), int(item["negative_identity"])))
+    assert len(seen) == 6
+
+
+def test_candidates_are_decided_by_seed_epoch_and_index(people):
+    def drawn(seed, epoch):
+        pairs = PairDataset(people, 16, 2, seed=seed, candidates=True)
+        pairs.set_epoch(epoch)
+        return torch.stack([item["negative"] for item in items(pairs)])
+
+    assert torch.equal(drawn(1, 0), drawn(1, 0))
+    assert not torch.equal(drawn(1, 0), drawn(2, 0))
+    assert not torch.equal(drawn(1, 0), drawn(1, 1))
+
+
+def test_a_broken_candidate_is_replaced_by_another(people):
+    def broken(indices):
+        raise MediaError("c1 broke")
+
+    people[3].read = people[4].read = broken  # cleo cannot be seen any more
+    pairs = PairDataset(people[:3] + people[3:], 16, 4, candidates=True)
+    with pytest.warns(UserWarning, match="c1 broke"):
+        found = [pairs[index] for index in range(3)]
+    assert {int(item["negative_identity"]) for item in found} <= {0, 1}
+
+
+def test_one_person_alone_has_no_negatives(clips):
+    with pytest.raises(ConfigError, match="shows one person"):
+        PairDataset(clips[:2], 16, 1, candidates=True)

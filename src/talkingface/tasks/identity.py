@@ -66,7 +66,7 @@ class IdentityLosses(nn.Module):
         warmup: steps until the bound begins to count, and until it counts in full; linear between them.
 
     Raises:
-        ConfigError: when the motion encoder has no identity head.
+        ConfigError: when the motion encoder has no identity head, or the warm-up goes backwards.
     """
 
     def __init__(
@@ -81,6 +81,10 @@ class IdentityLosses(nn.Module):
         if not isinstance(motion_encoder, LatentMotion) or motion_encoder.decoupling is None:
             raise ConfigError(
                 "identity losses need a motion encoder with an identity head: LatentMotion, decouple=True."
+            )
+        if not 0 <= warmup[0] <= warmup[1]:
+            raise ConfigError(
+                f"warmup is {list(warmup)}; give the step at which the bound begins to count, then the last."
             )
         width = motion_encoder.image_encoder.code_dim
         self._wired = (motion_encoder,)  # in a tuple it is no submodule: its weights are not the losses'
@@ -130,7 +134,7 @@ class IdentityLosses(nn.Module):
     def ramp(self, step: int) -> float:
         """How much the bound counts, in ``[0, 1]``."""
         start, full = self.warmup
-        return min(max((step - start) / max(full - start, 1), 0.0), 1.0)
+        return 1.0 if step >= full else max(step - start, 0) / (full - start)
 
     def check_people(self, people: int) -> None:
         """Refuse data that shows more people than the metric loss can tell apart.
@@ -149,4 +153,4 @@ class IdentityLosses(nn.Module):
 def _standardised(vectors: Tensor) -> Tensor:
     """``(B, D)`` → zero mean and unit variance of each dimension; what never varies stays zero."""
     centred = vectors - vectors.mean(0)
-    return centred / (centred.square().mean(0) + 1e-5).sqrt()
+    return centred / (centred.square().mean(0) + 1e-8).sqrt()

@@ -93,6 +93,10 @@ class Reconstruction(L.LightningModule):
                 parameter.requires_grad_(False)
         elif "mutual_information" not in self.loss_weights:
             self.identity.estimator = None
+        elif self.identity.estimator is None:
+            raise ConfigError(
+                "mutual_information has a weight, but 'identity' has no estimator. Give one, or weight 0."
+            )
 
     def forward(self, source: Tensor, driving: Tensor) -> RenderOutput:
         """Move the source as the driving picture is moved, both ``(B, 3, H, W)`` in ``[-1, 1]``."""
