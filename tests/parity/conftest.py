@@ -70,6 +70,34 @@ class Oracle:
         """Weights of a network with equalised learning rate (rule ``eq``) under its published names."""
         return {name: self._weight(name, tuple(shape)) for name, shape in self.json(keys).items()}
 
+    def stage2(self, keys: str) -> dict[str, Tensor]:
+        """A checkpoint of AniTalker's stage 2 (rule ``plain``) as it is published.
+
+        The weights of the last step, which nobody should read, are twice their averages.
+        """
+        shapes = {name: tuple(shape) for name, shape in self.json(keys).items()}
+        start = "ema_model."
+        averages = {name: self._plain(name.removeprefix(start), shapes[name]) for name in shapes if start in name}
+        last = {name.removeprefix("ema_"): 2 * tensor for name, tensor in averages.items()}
+        return {"x_T": torch.zeros(shapes["x_T"]), **last, **averages}
+
+    def _plain(self, name: str, shape: tuple[int, ...]) -> Tensor:
+        parent, _, last = name.rpartition(".")
+        if last == "num_batches_tracked":
+            return torch.zeros(shape, dtype=torch.int64)
+        draws = self.random(name).standard_normal(shape)
+        if last == "running_var":
+            draws = 1 + 0.2 * abs(draws)
+        elif last == "running_mean" or "bias" in last:
+            draws = 0.1 * draws
+        elif parent.rpartition(".")[2].startswith("norm") and last == "weight":
+            draws = 1 + 0.1 * draws
+        elif name == "t_encoder.0.weight":
+            draws = 0.001 * draws
+        elif name != "weights":
+            draws = draws / np.sqrt(np.prod(shape[1:]))
+        return torch.from_numpy(np.ascontiguousarray(draws, dtype=np.float32))
+
     def _weight(self, name: str, shape: tuple[int, ...]) -> Tensor:
         path = name.split(".")
         last, parent = path[-1], path[-2]
