@@ -111,7 +111,7 @@ def _parser(verb: str) -> argparse.ArgumentParser:
     add("--location", metavar="X|FILE", help="of the nose over the width of the square, 0 to 1; column location")
     add("--scale", metavar="S|FILE", help="inner brows to chin over the height of the square, 0 to 1; column scale")
     add("--controls", default="landmarks", metavar="NAME", help="what finds tracks in a video: landmarks (default), "
-        "labels:folder=DIR, mediapipe:…; see 'talkingface list'")  # fmt: skip
+        "labels:folder=DIR, mediapipe:model=FILE; see 'talkingface list'")  # fmt: skip
     add("--steps", type=int, default=50, metavar="N", help="of the sampler; fewer are faster (default: 50)")
     add("--guidance", type=float, default=1.0, metavar="G", help="weight of the speech, where trained (default: 1)")
     add = parser.add_argument_group("with --driving").add_argument
