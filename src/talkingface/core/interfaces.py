@@ -146,6 +146,10 @@ class AudioEncoder(Component):
         Sound is filled with zeros to whole video frames: ``Ta = ceil(S / 640) * rate / 25``.
         """
 
+    def walk(self, wave: Tensor) -> Iterator[Tensor]:
+        """The same features piece by piece in time, for sound whose features together would not fit into memory."""
+        yield self.features(wave)
+
     @abstractmethod
     def forward(self, features: Tensor, frames: int) -> Tensor:
         """Features ``(B, L, frames * rate / 25, C)`` → condition ``(B, frames, A)`` at 25 Hz."""

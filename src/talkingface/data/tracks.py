@@ -6,7 +6,6 @@ changed encoder or clip never meets a stale track, and another audio encoder lea
 
 import hashlib
 import json
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +29,6 @@ FORMAT = 1  # of the files; raise it when the same encoder and clip would give o
 FPS = 25
 SAMPLES = 640  # of 16 kHz sound in a frame
 BATCH = 16  # frames encoded together
-PIECE = 1 << 28  # bytes of features found together: 52 s of HuBERT-large with all its layers, two hours of mel bands
 
 
 class SpokenClip(Protocol):
@@ -168,21 +166,18 @@ class TrackCache:
                 first += len(frames)
 
     def _listen(self, clip: SpokenClip, path: Path, device: torch.device) -> None:
-        encoder, frames = self.audio_encoder, len(clip)
-        rate, margin = encoder.rate // FPS, math.ceil(encoder.context * FPS)
-        together = max(PIECE // (encoder.layers * encoder.channels * rate * 4), 1)  # frames, in float32
-        wave = torch.from_numpy(clip.wave())
+        encoder, first = self.audio_encoder, 0
+        wave = torch.from_numpy(clip.wave()).to(device)
         with written(path, self._heard_shape(clip), np.float16) as features:
-            for first in range(0, frames, together):
-                last, start = min(first + together, frames), max(first - margin, 0)
-                piece = wave[start * SAMPLES : min(last + margin, frames) * SAMPLES].to(device)
-                found = encoder.features(piece[None])[0, :, (first - start) * rate : (last - start) * rate].half()
+            for piece in encoder.walk(wave[None]):
+                found = piece[0].half()
                 if not found.isfinite().all():
                     raise MediaError(
                         f"{type(encoder).__name__} finds NaN or more than 65504 in the speech of {clip.clip_id}; "
                         "features are kept in half precision. Look at the clip's sound and at the encoder's weights."
                     )
-                features[:, first * rate : last * rate] = found.cpu().numpy()
+                features[:, first : first + found.shape[1]] = found.cpu().numpy()
+                first += found.shape[1]
 
 
 def weights_digest(part: torch.nn.Module) -> str:
