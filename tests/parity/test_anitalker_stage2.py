@@ -210,7 +210,7 @@ def compare_gradients(model: Model, loss: Tensor) -> None:
     ours = learned(model.audio, names) | learned(model.generator, generator_names([*model.generator.attributes], 2))
     assert set(published) == set(ours)
     gradients = torch.autograd.grad(loss, list(ours.values()))
-    found = {name: gradient.norm().item() for name, gradient in zip(ours, gradients, strict=True)}
+    found = {name: gradient.double().norm().item() for name, gradient in zip(ours, gradients, strict=True)}
     worst = max(abs(found[name] / norm - 1) for name, norm in published.items() if norm > 1e-6)
     print(f"gradient: max {worst:.1e}")
     assert worst < 1e-3
