@@ -1,11 +1,26 @@
 """What is trained, and how: Lightning modules and the callbacks that watch them."""
 
 from talkingface.tasks.generation import Generation
+from talkingface.tasks.hal_weights import HALWeights, bar_chart, hal_weights
 from talkingface.tasks.identity import IdentityLosses
+from talkingface.tasks.manifold import MotionManifold, motion_manifold
 from talkingface.tasks.optim import Adam
 from talkingface.tasks.pictures import PictureWriter
 from talkingface.tasks.preview import PreviewStrip
 from talkingface.tasks.quality import QualityTable
 from talkingface.tasks.reconstruction import Reconstruction
 
-__all__ = ["Adam", "Generation", "IdentityLosses", "PictureWriter", "PreviewStrip", "QualityTable", "Reconstruction"]
+__all__ = [
+    "Adam",
+    "Generation",
+    "HALWeights",
+    "IdentityLosses",
+    "MotionManifold",
+    "PictureWriter",
+    "PreviewStrip",
+    "QualityTable",
+    "Reconstruction",
+    "bar_chart",
+    "hal_weights",
+    "motion_manifold",
+]
