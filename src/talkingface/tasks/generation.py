@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, Protocol, cast
 
 import lightning as L
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -64,6 +65,7 @@ class Generation(L.LightningModule):
         self.motion_generator = motion_generator(motion_encoder, audio_encoder)
         self.loss_weights = dict(loss_weights or {})
         self.optimizer = optimizer
+        self._seed = 0
 
     @property
     def motion_encoder(self) -> MotionEncoder:
@@ -73,6 +75,7 @@ class Generation(L.LightningModule):
     def setup(self, stage: str) -> None:
         """Fit the generator to the range of the training motion, unless it knows its range already."""
         if stage == "fit":
+            self._seed = torch.initial_seed()
             self.motion_generator.calibrate(cast(Calibrates, self.trainer.datamodule).calibration())  # type: ignore[attr-defined]
 
     def forward(self, batch: ClipBatch) -> Condition:
@@ -82,7 +85,13 @@ class Generation(L.LightningModule):
         return Condition(audio, batch["start_motion"], batch["portrait"], batch["controls"])
 
     def training_step(self, batch: ClipBatch, batch_idx: int) -> Tensor:
-        """One step of the generator's losses."""
+        """One step of the generator's losses.
+
+        Noise, diffusion steps and dropout are drawn from a seed of their own in each step and process: a resumed run
+        draws what an uninterrupted one would have drawn, and two processes do not draw the same.
+        """
+        place = [self._seed % 2**63, self.current_epoch, batch_idx, self.global_rank]
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0] >> 1))
         terms = self.motion_generator.loss(batch["motion"], self(batch))
         total = self._weighted(terms)
         logged = {f"train/{name}": value.detach() for name, value in {**terms, "loss": total}.items()}
