@@ -28,15 +28,27 @@ def configuration(capsys, *arguments):
     return yaml.safe_load(capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("name", sorted(recipes()))
-def test_a_recipe_is_complete(name, capsys):
+STAGE2 = [name for name in sorted(recipes()) if name.endswith("-stage2")]
+STAGE1 = [name for name in sorted(recipes()) if name not in STAGE2]
+
+
+@pytest.mark.parametrize("name", STAGE1)
+def test_a_recipe_of_stage_1_is_complete(name, capsys):
     config = configuration(capsys, "-c", name)
     assert config["seed_everything"] == 0
     assert config["model"]["class_path"] == registry.path("task", "reconstruction")
     assert config["model"]["init_args"]["loss_weights"]
 
 
-@pytest.mark.parametrize("name", sorted(recipes()))
+@pytest.mark.parametrize("name", STAGE2)
+def test_a_recipe_of_stage_2_is_complete(name, capsys):
+    config = configuration(capsys, "-c", name)
+    assert config["seed_everything"] == 0
+    assert config["model"]["class_path"] == registry.path("task", "generation")
+    assert config["trainer"]["gradient_clip_val"] == 1.0
+
+
+@pytest.mark.parametrize("name", STAGE1)
 def test_the_parts_of_a_recipe_fit_together(name, capsys):
     parts = configuration(capsys, "-c", name)["model"]["init_args"]
     with torch.device("meta"):  # shapes without memory: the paper's sizes have 70 million parameters
@@ -45,6 +57,20 @@ def test_the_parts_of_a_recipe_fit_together(name, capsys):
     assert renderer.size == motion.image_encoder.size
     if parts["discriminator"]:
         assert parts["discriminator"]["init_args"]["size"] == renderer.size
+
+
+@pytest.mark.parametrize("name", STAGE2)
+def test_stage_2_fits_the_stage_1_of_its_name(name, capsys):
+    first = configuration(capsys, "-c", name.replace("stage2", "stage1"))
+    second = configuration(capsys, "-c", name)
+    parts = second["model"]["init_args"]
+    with torch.device("meta"):
+        motion = build(first["model"]["init_args"]["motion_encoder"])
+        audio = build(parts["audio_encoder"])
+        generator = build(parts["motion_generator"], motion, audio)
+    assert second["data"]["init_args"]["size"] == motion.image_encoder.size
+    assert generator.attributes == ("location", "scale", "pose")
+    assert isinstance(generator.fuse, torch.nn.Identity)  # dim is the width of what the frames are told
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=str)
@@ -69,6 +95,16 @@ def test_the_paper_sizes_are_the_papers():
     # the released network has 46.92 M; 3 + 1,539 + 13 of them never take part and are not ours
     ours = sum(p.numel() for part in (motion, renderer) for p in part.parameters())
     assert ours == pytest.approx(46_923_173, rel=1e-3)
+
+
+def test_the_paper_sizes_of_stage_2_are_the_papers():
+    model = yaml.safe_load(recipes()["anitalker-stage2"].read_text())["model"]["init_args"]
+    with torch.device("meta"):
+        motion = build({"class_path": "talkingface.motion.LatentMotion"})
+        audio = build(model["audio_encoder"])
+        generator = build(model["motion_generator"], motion, audio)
+    # hubert_full_control as released
+    assert sum(p.numel() for part in (audio, generator) for p in part.parameters()) == 41_753_394
 
 
 def test_the_tiny_recipe_runs(capsys):
