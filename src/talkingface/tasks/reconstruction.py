@@ -113,7 +113,7 @@ class Reconstruction(L.LightningModule):
         """One joint step of all players; see :mod:`talkingface.tasks.optim`."""
         fake, identity = self._render(batch)
         real = batch["driving"]
-        terms = {}
+        terms, learning = {}, {}
         if "l1" in self.loss_weights:
             terms["l1"] = functional.l1_loss(fake, real)
         if "pyramid" in self.loss_weights:
@@ -122,8 +122,6 @@ class Reconstruction(L.LightningModule):
             terms["perceptual"] = self.perceptual(fake, real)
         if self.discriminator is not None:
             terms["adversarial"] = generator_loss(frozen(self.discriminator)(fake))
-        learning = {}
-        if self.discriminator is not None:
             learning["discriminator"] = discriminator_loss(self.discriminator(real), self.discriminator(fake.detach()))
         if identity is not None:
             terms |= identity.losses
