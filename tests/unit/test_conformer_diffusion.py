@@ -73,6 +73,16 @@ def test_defaults_have_as_many_parameters_as_the_published_networks(audio, attri
     assert sum(p.numel() for part in (speech, generator) for p in part.parameters()) == count
 
 
+@pytest.mark.parametrize("gain", [1, 1000])
+def test_a_late_step_does_not_drown_the_noisy_motion(gain):
+    part, late, other = build().eval(), torch.full((BATCH,), 900), torch.randn(BATCH, FRAMES, WIDTH)
+    with torch.no_grad():
+        part.step_code.weight *= gain  # the control: torch's usual scale
+        predict = part.noise_predictor(condition())
+        seen = (predict(pair().noised, late) - predict(other, late)).std() / predict(other, late).std()
+    assert (seen > 0.1) == (gain == 1)
+
+
 def test_speech_attributes_and_distances_are_computed_once_however_many_steps():
     part, calls = build(), []
     for name in ("adapter", "start_code", "portrait_code", "noisy_code"):

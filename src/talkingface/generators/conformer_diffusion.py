@@ -79,6 +79,8 @@ class ConformerDiffusion(MotionGenerator):
         self.portrait_code = None if trunk is None else nn.Linear(trunk.code_dim, static)
         self.noisy_code = nn.Linear(motion_dim, static)
         self.step_code = nn.Linear(1, static)
+        with torch.no_grad():  # steps count to 1000: at the usual scale they would drown all else in the first norm
+            self.step_code.weight /= self.schedule.steps
         told = audio_encoder.dim + (3 if trunk is None else 4) * static
         self.fuse = nn.Identity() if told == dim else nn.Linear(told, dim)
         self.conformer = Conformer(dim, blocks=blocks, heads=heads, dropout=dropout)
