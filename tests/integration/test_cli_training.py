@@ -1,5 +1,6 @@
 """``fit``, ``validate`` and ``export`` with the toy parts: names, resuming, warm starts, exports."""
 
+import functools
 import json
 import os
 import signal
@@ -255,12 +256,17 @@ def test_a_gpu_that_is_not_there_is_told(recipe, capsys):
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_training_is_no_success_and_can_be_resumed(recipe, sent, code):
     command = [sys.executable, "-m", "talkingface", "fit", "-c", "toy.yaml", "--trainer.max_epochs", "1000000"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
-        deadline = time.monotonic() + 120
-        while not list(Path("runs").rglob("*.ckpt")) and time.monotonic() < deadline:
-            time.sleep(0.2)
-        running.send_signal(sent)
-        err = running.communicate(timeout=60)[1]
+    heard = functools.partial(signal.signal, sent, signal.SIG_DFL)  # a background job of a shell ignores Ctrl-C
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, preexec_fn=heard, **streams) as running:
+        try:
+            deadline = time.monotonic() + 120
+            while not list(Path("runs").rglob("*.ckpt")) and time.monotonic() < deadline:
+                time.sleep(0.2)
+            running.send_signal(sent)
+            err = running.communicate(timeout=60)[1]
+        finally:
+            running.kill()
     assert running.returncode == code
     assert "Traceback" not in err
     epoch = torch.load(checkpoint(), weights_only=True)["epoch"]
