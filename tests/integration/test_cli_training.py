@@ -119,7 +119,7 @@ def test_an_unknown_name_in_a_recipe_is_wrong_usage(recipe, capsys):
 
 
 def test_an_unknown_recipe_lists_the_known_ones(recipe, capsys):
-    assert main(["fit", "-c", "anitalker-tyni"]) == 2
+    assert main(["fit", "-c", "anitalker-tniy-stage1"]) == 2
     assert "recipes: anitalker-tiny-stage1" in capsys.readouterr().err
 
 

@@ -26,7 +26,7 @@ QUICK = {
 @pytest.fixture(scope="module")
 def animator():
     encoder = LatentMotion(size=64, width=0.0625, code_dim=32)
-    return Animator(encoder, LIARenderer(encoder, size=64, width=0.0625), "cpu")
+    return Animator(encoder, LIARenderer(encoder, size=64, width=0.0625), device="cpu")
 
 
 def test_the_demo_writes_one_page_with_videos_curves_and_tables(tmp_path, monkeypatch):

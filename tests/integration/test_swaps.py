@@ -11,13 +11,16 @@ from talkingface.data.synthetic import render_clip
 
 SMALL = {"data.identities": 4, "data.clips_per_identity": 1, "data.frames": 3, "data.pairs_per_clip": 4}
 QUICK = {"trainer.max_epochs": 1, "trainer.logger": "false", "data.batch_size": 4}
+NO_IDENTITY = ["--model.loss_weights", "{l1: 1.0, pyramid: 1.0}", "--data.candidates", "false"]
 SWAPS = {
     "as it is": [],
     "projector fc": ["--model.motion_encoder.projector", "fc"],
     "10 dimensions": ["--model.motion_encoder.dim", "10"],
     "32 dimensions": ["--model.motion_encoder.dim", "32"],
     "no aggregation": ["--model.motion_encoder.hal", "false"],
-    "no decoupling": ["--model.motion_encoder.decouple", "false"],
+    "no decoupling": ["--model.motion_encoder.decouple", "false", *NO_IDENTITY],
+    "no identity losses": NO_IDENTITY,
+    "triplet": ["--model.identity.metric", "talkingface.losses.TripletLoss"],
 }
 
 

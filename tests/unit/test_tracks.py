@@ -1,5 +1,7 @@
 """Tracks on disk: what is in them, what they are named after, when they are made again."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -189,7 +191,7 @@ def test_features_beyond_half_precision_are_refused_by_name():
 def test_a_real_file_gives_frames_sound_and_a_name_for_its_content(tmp_path):
     pictures = noise_pictures(30, 64, 64)
     make_video(tmp_path / "a.mp4", pictures, sound=tone(0.9))
-    make_video(tmp_path / "same.mp4", pictures, sound=tone(0.9))
+    shutil.copy(tmp_path / "a.mp4", tmp_path / "same.mp4")
     make_video(tmp_path / "other.mp4", pictures, sound=tone(0.9, hertz=880))
     first, other, same = scan_folder(tmp_path)[0]
     assert first.wave().shape == (30 * 640,)
