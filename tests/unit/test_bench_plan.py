@@ -8,7 +8,7 @@ import yaml
 
 from talkingface.bench.columns import CONTROLS
 from talkingface.bench.options import set_option
-from talkingface.bench.plan import read_plan
+from talkingface.bench.plan_file import read_plan
 from talkingface.cli.bench import benches
 from talkingface.cli.recipes import find_config
 from talkingface.cli.short_names import written_out

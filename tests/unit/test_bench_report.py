@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from talkingface.bench.plan import CONTROLS, Evaluation, Plan, Variant
+from talkingface.bench.columns import CONTROLS
+from talkingface.bench.plan import Evaluation, Plan, Variant
 from talkingface.bench.report import (
     difference_table,
     differences,

@@ -1,45 +1,27 @@
-"""What a bench file asks for: variants of a recipe × seeds, checked in full before anything is trained."""
+"""What a bench runs: variants of a recipe × seeds, each known by everything that decides its result."""
 
 import copy
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from talkingface.bench.columns import (
-    CONTROLS,
     COSTS,
     REENACTMENT,
     SPEECH,
-    SPEECH_CONTROLS,
-    column_names,
     metric_of,
     task_of,
 )
-from talkingface.bench.options import Config, set_option
+from talkingface.bench.options import Config
 from talkingface.core.errors import ConfigError, did_you_mean
 from talkingface.evaluation.face_reader import WEIGHTS as FACE_READER
 from talkingface.weights import sha256
 
 FORMAT = 1  # of a cell's result; a change reruns every cell
-KEYS = (
-    "title",
-    "source",
-    "representation",
-    "base",
-    "options",
-    "variants",
-    "seeds",
-    "steps",
-    "columns",
-    "controls",
-    "evaluation",
-)
 SMOKE_DATA = {
     "SyntheticPairs": {
         "identities": 10,
@@ -241,95 +223,6 @@ class Plan:
         )
 
 
-def read_plan(path: Path, find_recipe: Callable[[str], Path], written_out: Callable[[Config], Config]) -> Plan:
-    """Read and check a bench file.
-
-    Args:
-        path: YAML with the keys ``title``, ``source``, ``base``, ``options``, ``variants`` (name → ``label`` and
-            ``overrides``), ``seeds``, ``steps``, ``columns``, ``controls``, ``evaluation`` and, for stage 2,
-            ``representation`` (``base``, ``options``, ``steps`` and ``seed`` of the stage 1 that all variants share).
-        find_recipe: finds ``base`` where it does not lie beside the file.
-        written_out: replaces the short names in a configuration by class paths.
-
-    Raises:
-        ConfigError: for anything unknown or missing; the message names the file, the place and what is known.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return _plan(path, content, find_recipe, written_out)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}.") from error
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
-
-
-def _plan(
-    path: Path, content: Any, find_recipe: Callable[[str], Path], written_out: Callable[[Config], Config]
-) -> Plan:
-    _known("the file", _mapping("the file", content), KEYS)
-    for key in ("title", "base", "variants", "steps", "columns"):
-        if key not in content:
-            raise ConfigError(f"'{key}' is missing; a bench file has {', '.join(KEYS)}.")
-    columns = _names("columns", content["columns"], column_names())
-    controls = _names("controls", content.get("controls", list(CONTROLS)), (*CONTROLS, *SPEECH_CONTROLS))
-
-    def recipe(name: Any, changes: Mapping[str, Any]) -> Config:
-        """The configuration of a recipe with settings changed."""
-        beside = path.parent / str(name)
-        file = beside if beside.is_file() else find_recipe(str(name))
-        config = written_out(_mapping(str(file), yaml.safe_load(file.read_text(encoding="utf-8"))))
-        for key, value in changes.items():
-            set_option(config, key, value)
-            config = written_out(config)
-        return config
-
-    options = _mapping("options", content.get("options") or {})
-    variants = []
-    for name, about in _mapping("variants", content["variants"]).items():
-        where = f"variant '{name}'"
-        _known(where, _mapping(where, about), ("label", "overrides"))
-        changes = _mapping(f"overrides of {where}", about.get("overrides") or {})
-        config = recipe(content["base"], {**options, **changes})
-        variants.append(Variant(str(name), str(about.get("label", name)), config, changes))
-    if not variants:
-        raise ConfigError("'variants' is empty; there is nothing to compare.")
-    labels = [*(variant.label for variant in variants), *CONTROLS, *SPEECH_CONTROLS]
-    if twice := {label for label in labels if labels.count(label) > 1}:
-        raise ConfigError(f"two rows would be called '{min(twice)}'; give every variant a label of its own.")
-    evaluation = _mapping("evaluation", content.get("evaluation") or {})
-    _known("evaluation", evaluation, tuple(Evaluation.__dataclass_fields__))
-    for key, value in evaluation.items():
-        _whole(f"evaluation.{key}", value, 0 if key == "seed" else 2)  # cross-reenactment needs two people
-    first = _mapping("representation", content.get("representation") or {})
-    _known("representation", first, ("base", "options", "steps", "seed"))
-    if bool(first) != any(task_of(column) in SPEECH for column in columns):
-        raise ConfigError(
-            "columns of speech and a 'representation' go together: give both (stage 2), or neither (stage 1)."
-        )
-    if not first and set(controls) & set(SPEECH_CONTROLS):
-        raise ConfigError(
-            f"the controls {', '.join(SPEECH_CONTROLS)} are of speech; without a 'representation' there is none."
-        )
-    representation = None
-    if first:
-        config = recipe(first.get("base"), _mapping("representation.options", first.get("options") or {}))
-        steps = _whole("representation.steps", first.get("steps"), 1)
-        representation = Fit(config, _whole("representation.seed", first.get("seed", 0), 0), steps)
-    return Plan(
-        name=path.stem,
-        title=str(content["title"]),
-        source=str(content.get("source", "")),
-        base=str(content["base"]),
-        variants=tuple(variants),
-        seeds=_seeds(content.get("seeds", [0])),
-        steps=_whole("steps", content["steps"], 1),
-        columns=columns,
-        controls=controls,
-        evaluation=Evaluation(**evaluation),
-        representation=representation,
-    )
-
-
 @functools.cache
 def _checksum(path: Path) -> str:
     return sha256(path)
@@ -346,36 +239,3 @@ def _smoke(config: Config) -> Config:
 
 def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _mapping(where: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ConfigError(f"{where} must be a mapping of names to values, and is {value!r}.")
-    return value
-
-
-def _known(where: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
-    for key in given:
-        if key not in known:
-            raise ConfigError(f"{where} has an unknown key '{key}'; known: {did_you_mean(str(key), known)}.")
-
-
-def _names(where: str, given: Any, known: Sequence[str]) -> tuple[str, ...]:
-    if not isinstance(given, list) or (where == "columns" and not given):
-        raise ConfigError(f"{where} must be a list of names, and is {given!r}.")
-    for name in given:
-        if name not in known:
-            raise ConfigError(f"{where}: there is no '{name}'; known: {did_you_mean(str(name), known)}.")
-    return tuple(dict.fromkeys(given))
-
-
-def _whole(where: str, value: Any, least: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ConfigError(f"{where} must be a whole number of at least {least}, and is {value!r}.")
-    return value
-
-
-def _seeds(value: Any) -> tuple[int, ...]:
-    if not isinstance(value, list) or not value:
-        raise ConfigError(f"seeds must be a list of whole numbers, and is {value!r}.")
-    return tuple(dict.fromkeys(_whole("seeds", seed, 0) for seed in value))
