@@ -92,7 +92,7 @@ def checked_plan(file: Path) -> "Plan":
     Raises:
         UsageError: for whatever is wrong; nothing has been trained then.
     """
-    from talkingface.bench.plan import read_plan
+    from talkingface.bench.plan_file import read_plan
     from talkingface.cli.recipes import find_config
     from talkingface.cli.short_names import written_out
 
