@@ -323,3 +323,20 @@ def test_an_unknown_bench_lists_the_known_ones(capsys):
     assert "known: anitalker-hal" in capsys.readouterr().err
     assert main(["bench"]) == 2
     assert "anitalker-projector" in capsys.readouterr().err
+
+
+def test_variants_of_stage_2_share_one_stage_1(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TALKINGFACE_CACHE", str(tmp_path / "cache"))
+    out = tmp_path / "out"
+    variants = ["--only", "audio-only", "regression"]
+    assert main(["bench", "anitalker-speech", "--smoke", "--jobs", "2", "--out", str(out), *variants]) == 0
+    assert len(list(out.glob("fits/*/model/model_index.json"))) == 3  # two of stage 2, and one of stage 1
+    results = json.loads((out / "results.json").read_text())
+    cells = {cell["variant"]: cell for cell in results["cells"] if cell["state"] == "done"}
+    assert set(cells) == {"audio-only", "regression"}
+    for cell in cells.values():
+        values = cell["values"]
+        assert values["ground truth"]["speech/pose-error"] < values["model"]["speech/pose-error"]
+        assert values["true motion"]["speech/psnr"] < 100
+        assert values["model"]["told/pose-error"] is None  # neither can be told anything
+    assert cells["audio-only"]["values"]["true motion"] == cells["regression"]["values"]["true motion"]
