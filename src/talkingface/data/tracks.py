@@ -27,7 +27,6 @@ from talkingface.core.interfaces import AudioEncoder, MotionEncoder
 
 FORMAT = 1  # of the files; raise it when the same encoder and clip would give other ones
 FPS = 25
-SAMPLES = 640  # of 16 kHz sound in a frame
 BATCH = 16  # frames encoded together
 
 

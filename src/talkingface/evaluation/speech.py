@@ -13,7 +13,7 @@ from talkingface.core.errors import ConfigError, ShapeError
 from talkingface.core.geometry import geodesic_angle, rotation
 from talkingface.data.synthetic import EXPRESSIONS, render_clip
 from talkingface.evaluation.face_reader import FaceReading, read_faces
-from talkingface.evaluation.synthetic import Animates, Frames
+from talkingface.evaluation.synthetic import Animates, Frames, drawn_after
 
 SYSTEMS = ("model", "copy the source", "shuffled", "true motion", "ground truth")
 UNITS = {"lip-correlation": "", "pose-error": "°", "location-error": "% of width", "scale-error": "% of height"}
@@ -123,8 +123,7 @@ def speech_systems(animator: Speaks, case: KnownSpeech, seed: int) -> dict[str, 
         told = {name: case.controls.get(name) for name in ("pose", "location", "scale")}
         return np.concatenate([*animator.animate(case.portrait, audio=audio, seed=seed, crop="none", **told).frames()])
 
-    source = animator.appearance(case.portrait)
-    copied = np.concatenate([animator.render(source, animator.motion(frame[None])) for frame in case.picture])
+    copied = drawn_after(animator, case.portrait, case.picture)
     still = np.broadcast_to(case.portrait, case.picture.shape)
     return dict(zip(SYSTEMS, (spoken(case.audio), still, spoken(case.other), copied, case.picture), strict=True))
 

@@ -141,19 +141,19 @@ def systems(animator: Animates, case: KnownReenactment) -> dict[str, Frames]:
     Returns:
         System → frames ``(T, H, W, 3)``.
     """
-    source = animator.appearance(case.portrait)
-
-    def drawn_after(frames: Frames) -> Frames:
-        starts = range(0, len(frames), _BATCH)
-        return np.concatenate([animator.render(source, animator.motion(frames[i : i + _BATCH])) for i in starts])
-
     rows = (
-        drawn_after(case.driving),
+        drawn_after(animator, case.portrait, case.driving),
         np.broadcast_to(case.portrait, case.picture.shape),
-        drawn_after(case.other),
+        drawn_after(animator, case.portrait, case.other),
         case.picture,
     )
     return dict(zip(SYSTEMS, rows, strict=True))
+
+
+def drawn_after(animator: Animates, portrait: Frames, driving: Frames) -> Frames:
+    """A portrait ``(H, W, 3)`` moved after driving frames ``(T, H, W, 3)``: frames ``(T, size, size, 3)``."""
+    source, starts = animator.appearance(portrait), range(0, len(driving), _BATCH)
+    return np.concatenate([animator.render(source, animator.motion(driving[i : i + _BATCH])) for i in starts])
 
 
 def synthetic_scores(animator: Animates, people: list[int], seed: int, frames: int) -> list[dict[str, Any]]:

@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from talkingface.audio import FeatureStream, SpeechEncoder
+from talkingface.audio.speech_encoder import SAMPLES
 from talkingface.core.device import seeded
 from talkingface.core.errors import WeightsError
 from talkingface.core.interfaces import MotionGenerator
 from talkingface.core.records import Condition
 from talkingface.pipelines.windows import Window, plan_windows, stream_motion
-
-SAMPLES = 640  # of a frame, at 16 kHz
 
 
 class SpokenMotion:
