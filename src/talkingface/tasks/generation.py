@@ -7,18 +7,18 @@ from typing import Any, Protocol, cast
 import lightning as L
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
 from talkingface._version import __version__
 from talkingface.core.component import WEIGHTS_NAME, public_path
-from talkingface.core.errors import ConfigError, TalkingFaceError, did_you_mean
+from talkingface.core.errors import ConfigError, did_you_mean
 from talkingface.core.frozen import Frozen
 from talkingface.core.interfaces import AudioEncoder, MotionEncoder, MotionGenerator
 from talkingface.core.provenance import CHECKPOINT_FORMAT, git_commit
 from talkingface.core.records import ClipBatch, Condition
 from talkingface.hub import find_model, load_model
-from talkingface.tasks.optim import Adam, clip_by_group, joint_optimizer
+from talkingface.tasks.optim import Adam, check_gradients, clip_by_group, joint_optimizer
 from talkingface.weights import sha256
 
 
@@ -122,13 +122,9 @@ class Generation(L.LightningModule):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Stop at the first step that would write NaN into the weights."""
-        grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         # mixed precision scales the loss, meets infinities by design, and skips those steps itself
-        if self.trainer.precision != "16-mixed" and not torch.isfinite(nn.utils.get_total_norm(grads)):
-            raise TalkingFaceError(
-                f"the generator's gradient is NaN or infinite at step {self.global_step}: training has diverged. "
-                "Lower its learning rate, clip gradients, or look for broken tracks in the data."
-            )
+        if self.trainer.precision != "16-mixed":
+            check_gradients(optimizer, self.global_step, "tracks")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Describe the parts in plain JSON, so that the checkpoint can be exported without the recipe."""

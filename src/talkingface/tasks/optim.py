@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.optim import Optimizer
 
+from talkingface.core.errors import TalkingFaceError
+
 
 @dataclass(frozen=True)
 class Adam:
@@ -66,3 +68,23 @@ def clip_by_group(optimizer: Optimizer, value: float | None, algorithm: str | No
     clip = nn.utils.clip_grad_value_ if algorithm == "value" else nn.utils.clip_grad_norm_
     for group in optimizer.param_groups:
         clip(group["params"], value)
+
+
+def check_gradients(optimizer: Optimizer, step: int, suspects: str) -> None:
+    """Stop at the first step that would write NaN into the weights.
+
+    Args:
+        optimizer: with one named group a player, its gradients computed.
+        step: number of the step, for the message.
+        suspects: what of the data may be broken, for the message.
+
+    Raises:
+        TalkingFaceError: when a player's gradient is NaN or infinite.
+    """
+    for group in optimizer.param_groups:
+        grads = [parameter.grad for parameter in group["params"] if parameter.grad is not None]
+        if not torch.isfinite(nn.utils.get_total_norm(grads)):
+            raise TalkingFaceError(
+                f"the {group['name']}'s gradient is NaN or infinite at step {step}: training has diverged. "
+                f"Lower its learning rate, clip gradients, or look for broken {suspects} in the data."
+            )
