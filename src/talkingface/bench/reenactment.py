@@ -1,7 +1,8 @@
 """A model judged on synthetic people that it has never seen: the frames of every system scored beside the truth."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,15 +71,28 @@ def judge(
     """
     for task, reenactments in TASKS.items():
         for case in reenactments(people, seed, frames, animator.renderer.size):
-            drawn = systems(animator, case)
-            rows = []
-            for system, clip in scored_clips(case, drawn, scorer):
-                row = scorer.score(f"{task}/{system}", clip, {"identity": str(case.identity)})
-                if truth:
-                    kept = case.portrait_expression if task == "cross" else None
-                    row |= score_frames(drawn[system], case.truth, kept)
-                rows.append(row | {"task": task, "system": system})
-            yield Judged(case, drawn, rows)
+            kept = case.portrait_expression if task == "cross" else None
+            known = partial(score_frames, truth=case.truth, portrait_expression=kept) if truth else None
+            yield score_case(case, systems(animator, case), scorer, known)
+
+
+def score_case(
+    case: Case, drawn: dict[str, Frames], scorer: Scorer, known: Callable[[Frames], dict[str, float]] | None
+) -> Judged:
+    """Score what each system made of one case.
+
+    Args:
+        case: what was to be shown.
+        drawn: system → frames.
+        scorer: made for the systems of the case's task.
+        known: scores frames against what is true of them; ``None`` where that is not asked for.
+    """
+    rows = []
+    for system, clip in _scored_clips(case, drawn, scorer):
+        row = scorer.score(f"{case.task}/{system}", clip, {"identity": str(case.identity)})
+        row |= known(drawn[system]) if known else {}
+        rows.append(row | {"task": case.task, "system": system})
+    return Judged(case, drawn, rows)
 
 
 def write_side_by_side(path: Path, judged: Judged) -> None:
@@ -100,14 +114,8 @@ def write_side_by_side(path: Path, judged: Judged) -> None:
             writer.write(row.repeat(times, 0).repeat(times, 1))
 
 
-def scored_clips(case: Case, drawn: dict[str, Frames], scorer: Scorer) -> Iterator[tuple[str, ScoredClip]]:
-    """Every system's frames beside the same target, whose features are looked for once.
-
-    Args:
-        case: what was to be shown.
-        drawn: system → frames.
-        scorer: whose extractors look at them.
-    """
+def _scored_clips(case: Case, drawn: dict[str, Frames], scorer: Scorer) -> Iterator[tuple[str, ScoredClip]]:
+    """Every system's frames beside the same target, whose features are looked for once."""
     picture, portrait = _stack(case.picture), _stack(case.portrait[None])[0]
     audio = torch.from_numpy(case.audio) if isinstance(case, speech.KnownSpeech) else None
     prediction = ClipPrediction(case.clip, _stack(drawn["model"]), picture, portrait, audio)

@@ -1,8 +1,9 @@
 """A model that speaks, judged on synthetic people that it has never seen."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
-from talkingface.bench.reenactment import Judged, scored_clips
+from talkingface.bench.reenactment import Judged, score_case
 from talkingface.evaluation.scoring import Scorer
 from talkingface.evaluation.speech import known_speech, score_speech, speech_systems
 from talkingface.pipelines.animator import Animator
@@ -27,10 +28,5 @@ def judge_speech(
         if task == "told" and not attributes:
             continue
         for case in known_speech(people, seed, frames, animator.renderer.size, attributes):
-            drawn = speech_systems(animator, case, seed)
-            rows = []
-            for system, clip in scored_clips(case, drawn, scorer):
-                row = scorer.score(f"{task}/{system}", clip, {"identity": str(case.identity)})
-                row |= score_speech(drawn[system], case.truth)
-                rows.append(row | {"task": task, "system": system})
-            yield Judged(case, drawn, rows)
+            known = partial(score_speech, truth=case.truth)
+            yield score_case(case, speech_systems(animator, case, seed), scorer, known)
