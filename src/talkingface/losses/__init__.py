@@ -1,7 +1,17 @@
 """Training losses: what a task can weight by name."""
 
-from talkingface.losses.adversarial import discriminator_loss, generator_loss
+from talkingface.losses.adversarial import (
+    discriminator_loss,
+    feature_matching_loss,
+    generator_loss,
+    hinge_discriminator_loss,
+    hinge_generator_loss,
+)
 from talkingface.losses.club import CLUB, CLUBMean, CLUBSample
+from talkingface.losses.equivariance import Warp, equivariance_loss
+from talkingface.losses.head_pose import Hopenet, head_pose_loss
+from talkingface.losses.keypoints import canonical_loss, deformation_prior, keypoint_prior
+from talkingface.losses.landmarks import LandmarkGuide
 from talkingface.losses.margin import AAMSoftmax, AMSoftmax, aam_logits, am_logits
 from talkingface.losses.metric_learning import MetricLearning
 from talkingface.losses.perceptual import PerceptualLoss, VGG16Perceptual, VGG19Perceptual
@@ -14,15 +24,26 @@ __all__ = [
     "AMSoftmax",
     "CLUBMean",
     "CLUBSample",
+    "Hopenet",
+    "LandmarkGuide",
     "MetricLearning",
     "PerceptualLoss",
     "TripletLoss",
     "VGG16Perceptual",
     "VGG19Perceptual",
+    "Warp",
     "aam_logits",
     "am_logits",
+    "canonical_loss",
+    "deformation_prior",
     "discriminator_loss",
+    "equivariance_loss",
+    "feature_matching_loss",
     "generator_loss",
+    "head_pose_loss",
+    "hinge_discriminator_loss",
+    "hinge_generator_loss",
+    "keypoint_prior",
     "pyramid_loss",
     "triplet_loss",
 ]
