@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from talkingface.losses.pyramid import gaussian_downsample
+from talkingface.core.pyramid import gaussian_downsample
 
 
 @pytest.fixture

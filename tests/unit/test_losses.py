@@ -6,8 +6,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from talkingface.core.errors import WeightsError
+from talkingface.core.pyramid import gaussian_downsample
 from talkingface.losses import VGG16Perceptual, VGG19Perceptual, discriminator_loss, generator_loss, pyramid_loss
-from talkingface.losses.pyramid import gaussian_downsample
 
 VGG16_CHANNELS = {0: (64, 3), 2: (64, 64), 5: (128, 64), 7: (128, 128), 10: (256, 128), 12: (256, 256), 14: (256, 256)}
 VGG16_CHANNELS |= {17: (512, 256), **dict.fromkeys((19, 21, 24), (512, 512))}

@@ -16,8 +16,9 @@ from torch.nn import functional
 from talkingface.core.checks import check_shape
 from talkingface.core.component import Component, load_exactly
 from talkingface.core.frozen import Frozen
+from talkingface.core.pyramid import gaussian_downsample
 from talkingface.core.tensors import read_tensors
-from talkingface.losses.pyramid import SCALES, gaussian_downsample
+from talkingface.losses.pyramid import SCALES
 from talkingface.weights import find_weights
 
 WEIGHT_PER_MAP = 10.0
