@@ -3,20 +3,19 @@
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from talkingface.audio import HubertSpeech, MFCCSpeech
 from talkingface.convert import anitalker_stage2 as stage2
 from talkingface.convert import lia
 from talkingface.convert.checkpoint import Checkpoint
+from talkingface.convert.fill import fill, refuse
 from talkingface.core.component import Component
-from talkingface.core.errors import WeightsError, first_of
+from talkingface.core.errors import WeightsError
 from talkingface.core.interfaces import AudioEncoder, MotionEncoder
 from talkingface.generators import ConformerDiffusion
 from talkingface.motion import LatentMotion
 from talkingface.renderers import LIADiscriminator, LIARenderer
-
-NEW = "motion_range."  # published networks have no such thing
 
 Parts = dict[str, Component]
 Dropped = dict[str, str]  # published name → why it is not needed
@@ -53,9 +52,9 @@ def image_parts(title: str, aggregates: bool, checkpoint: Checkpoint, origin: st
     channels = list(motion.image_encoder.trunk.channels.values())
     lifts = sum(count != settings["code_dim"] for count in channels)
     names = lia.encoder_names(settings["size"], lifts, settings["hal"], settings["decouple"])
-    rest = _load(motion, names, tensors, origin)
-    rest = _load(renderer, lia.renderer_names(settings["size"]), rest, origin)
-    _refuse(rest, origin)
+    rest = fill(motion, names, tensors, origin)
+    rest = fill(renderer, lia.renderer_names(settings["size"]), rest, origin)
+    refuse(rest, origin)
     parts: Parts = {"motion_encoder": motion, "renderer": renderer}
     if checkpoint.discriminator:
         tensors, filters = lia.drop_without_effect(checkpoint.discriminator)
@@ -63,7 +62,7 @@ def image_parts(title: str, aggregates: bool, checkpoint: Checkpoint, origin: st
         with torch.random.fork_rng(devices=[]):
             parts["discriminator"] = LIADiscriminator(**lia.discriminator_settings(tensors))
         names = lia.discriminator_names(lia.discriminator_settings(tensors)["size"])
-        _refuse(_load(parts["discriminator"], names, tensors, origin), origin)
+        refuse(fill(parts["discriminator"], names, tensors, origin), origin)
     return {name: part.eval() for name, part in parts.items()}, dropped
 
 
@@ -80,35 +79,8 @@ def talking_parts(tensors: Mapping[str, Tensor], motion: MotionEncoder, origin: 
     with torch.random.fork_rng(devices=[]):
         audio: AudioEncoder = (HubertSpeech if found.audio == "hubert" else MFCCSpeech)(**found.audio_settings)
         generator = ConformerDiffusion(motion, audio, **found.generator_settings)
-    rest = _load(audio, stage2.audio_names(found.audio, found.audio_settings.get("blocks", 0)), averages, origin)
+    rest = fill(audio, stage2.audio_names(found.audio, found.audio_settings.get("blocks", 0)), averages, origin)
     names = stage2.generator_names(found.generator_settings["attributes"], found.generator_settings["blocks"])
-    _refuse(_load(generator, names, rest, origin), origin)
+    refuse(fill(generator, names, rest, origin), origin)
     generator.motion_range.known.fill_(True)  # trained on codes as they are
     return {"audio_encoder": audio.eval(), "motion_generator": generator.eval()}, dropped, found.name
-
-
-def _load(part: nn.Module, names: dict[str, str], tensors: dict[str, Tensor], origin: str) -> dict[str, Tensor]:
-    """Fill a part; published axes of length 1 are dropped. Returns the tensors that are left."""
-    state = part.state_dict()
-    missing = [theirs for theirs in names if theirs not in tensors]
-    if missing:
-        raise WeightsError(f"{origin} does not fit: missing {first_of(missing)}.")
-    differing = [
-        f"{theirs} is {tuple(tensors[theirs].shape)}, wanted {tuple(state[ours].shape)}"
-        for theirs, ours in names.items()
-        if _significant(tensors[theirs]) != _significant(state[ours])
-    ]
-    if differing:
-        raise WeightsError(f"{origin} does not fit: {first_of(differing)}.")
-    filled = {ours: tensors[theirs].float().view_as(state[ours]) for theirs, ours in names.items()}
-    part.load_state_dict(filled | {name: tensor for name, tensor in state.items() if name.startswith(NEW)})
-    return {name: tensor for name, tensor in tensors.items() if name not in names}
-
-
-def _refuse(unknown: dict[str, Tensor], origin: str) -> None:
-    if unknown:
-        raise WeightsError(f"{origin} does not fit: unknown tensors {first_of(list(unknown))}.")
-
-
-def _significant(tensor: Tensor) -> list[int]:
-    return [length for length in tensor.shape if length != 1]

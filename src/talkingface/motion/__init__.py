@@ -2,5 +2,6 @@
 
 from talkingface.motion.latent import LatentMotion
 from talkingface.motion.lia_encoder import LIAEncoder
+from talkingface.motion.liveportrait import LivePortraitMotion
 
-__all__ = ["LIAEncoder", "LatentMotion"]
+__all__ = ["LIAEncoder", "LatentMotion", "LivePortraitMotion"]
