@@ -23,14 +23,16 @@ def head_pose_loss(pose: Tensor, teacher: Tensor) -> Tensor:
 
     Args:
         pose: yaw, pitch, roll in degrees ``(B, 3)``.
-        teacher: the same in the same convention; no gradient flows to it.
+        teacher: the same in the same convention; NaN where unknown, which does not count. No gradient flows to it.
 
     Returns:
-        Scalar, at least 0: mean over the batch.
+        Scalar, at least 0: mean over the pictures whose pose is known.
     """
     check_shape(pose, ("B", 3), "pose")
     check_shape(teacher, pose.shape, "teacher")
-    return (pose - teacher.detach()).abs().sum(-1).mean()
+    known = teacher.isfinite().all(-1)
+    degrees = torch.where(known[:, None], pose - teacher.detach(), 0).abs().sum()
+    return degrees / known.sum().clamp(min=1)
 
 
 class HopenetHeads(nn.Module):
