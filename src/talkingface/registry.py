@@ -33,7 +33,15 @@ BUILTIN = {
         "talkingface.motion:LatentMotion",
         "identity-decoupled latent on a linear basis, 20-d (LIA; AniTalker's HAL and motion decomposition)",
     ),
+    ("motion", "liveportrait"): (
+        "talkingface.motion:LivePortraitMotion",
+        "21 implicit 3D keypoints with head pose and scale, 70-d, by ConvNeXt V2 (LivePortrait; Takin-ADA)",
+    ),
     ("renderer", "lia"): ("talkingface.renderers:LIARenderer", "flow-warped StyleGAN2 synthesis of LIA"),
+    ("renderer", "facevid2vid"): (
+        "talkingface.renderers:FaceVid2VidRenderer",
+        "feature volume moved by 3-D keypoints, SPADE or plain decoder (face-vid2vid, LivePortrait, Takin-ADA)",
+    ),
     ("audio", "hubert"): (
         "talkingface.audio:HubertSpeech",
         "all layers of a frozen HuBERT-large, learned sum, 50→25 Hz, Conformer (AniTalker)",
@@ -56,6 +64,10 @@ BUILTIN = {
         "small Conformer trained by L2, without any draw: the baseline",
     ),
     ("discriminator", "lia"): ("talkingface.renderers:LIADiscriminator", "StyleGAN2 discriminator of LIA"),
+    ("discriminator", "patch"): (
+        "talkingface.renderers:PatchDiscriminator",
+        "multi-scale patch discriminator of face-vid2vid",
+    ),
     ("perceptual", "vgg19"): ("talkingface.losses:VGG19Perceptual", "multi-scale VGG19 feature distance"),
     ("perceptual", "vgg16"): ("talkingface.losses:VGG16Perceptual", "multi-scale VGG16 feature distance"),
     ("metric", "psnr"): ("talkingface.metrics:PSNR", "peak signal-to-noise ratio per frame, in dB"),

@@ -90,6 +90,14 @@ class MotionEncoder(Component):
         """
         raise ConfigError(f"{type(self).__name__} has no canonical keypoints.")
 
+    def describe(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Motion ``(N, D)`` and canonical keypoints ``(N, K, 3)`` of a picture, in as few passes as that takes.
+
+        Raises:
+            ConfigError: when the representation has no canonical keypoints.
+        """
+        return self(image), self.canonical(image)
+
 
 class Renderer(Component):
     """Portrait and motion → picture. The motion encoder whose motion it renders is wired in first.
@@ -112,11 +120,11 @@ class Renderer(Component):
 
 
 class Discriminator(Component):
-    """Picture → how real it looks, as a logit ``(B, 1)`` or a list of maps."""
+    """Picture → how real it looks: one logit, or one for each of its patches."""
 
     @abstractmethod
     def forward(self, image: Tensor) -> Tensor:
-        """``(B, 3, H, W)`` in ``[-1, 1]`` → logits ``(B, 1)``."""
+        """``(B, 3, H, W)`` in ``[-1, 1]`` → logits ``(B, P)``, P = 1 where the whole picture is judged."""
 
 
 class AudioEncoder(Component):

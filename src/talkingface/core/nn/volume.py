@@ -1,5 +1,7 @@
 """Convolution blocks for maps and for feature volumes, whose depth is never reduced (face-vid2vid, figure 11)."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -94,20 +96,20 @@ def enlarge(features: Tensor, factor: int) -> Tensor:
     return maps.unflatten(1, features.shape[1:-2])
 
 
-def volume_grid(depth: int, height: int, width: int, like: Tensor) -> Tensor:
+def volume_grid(shape: Sequence[int], like: Tensor) -> Tensor:
     """The grid of no motion in a volume, corner-aligned as :func:`~talkingface.core.geometry.base_grid`.
 
     Args:
-        depth, height, width: size of the volume.
+        shape: depth, height and width of the volume.
         like: a tensor whose device and type to take.
 
     Returns:
-        ``(depth, height, width, 3)``: x, y, z in ``[-1, 1]``, as :func:`~talkingface.core.geometry.sample` reads it.
+        ``(D, H, W, 3)``: x, y, z in ``[-1, 1]``, as :func:`~talkingface.core.geometry.sample` reads it.
 
-    >>> volume_grid(2, 2, 3, torch.zeros(1))[1, 0, 2].tolist()
+    >>> volume_grid((2, 2, 3), torch.zeros(1))[1, 0, 2].tolist()
     [1.0, -1.0, 1.0]
     """
-    z, y, x = (torch.linspace(-1, 1, count, device=like.device, dtype=like.dtype) for count in (depth, height, width))
+    z, y, x = (torch.linspace(-1, 1, count, device=like.device, dtype=like.dtype) for count in shape)
     grid_z, grid_y, grid_x = torch.meshgrid(z, y, x, indexing="ij")
     return torch.stack((grid_x, grid_y, grid_z), -1)
 
