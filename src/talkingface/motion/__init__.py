@@ -1,7 +1,8 @@
 """Motion representations: picture → motion."""
 
+from talkingface.motion.facevid2vid import FaceVid2VidMotion
 from talkingface.motion.latent import LatentMotion
 from talkingface.motion.lia_encoder import LIAEncoder
 from talkingface.motion.liveportrait import LivePortraitMotion
 
-__all__ = ["LIAEncoder", "LatentMotion", "LivePortraitMotion"]
+__all__ = ["FaceVid2VidMotion", "LIAEncoder", "LatentMotion", "LivePortraitMotion"]
