@@ -157,3 +157,17 @@ def test_half_precision_keeps_flow_and_picture_in_float32(pair, image):
             half = renderer(renderer.appearance(image), motion(image))
     assert half.image.dtype == half.flow.dtype == torch.float32
     assert (half.image - exact).abs().mean() < 0.02 * exact.std()
+
+
+@pytest.mark.parametrize("from_portrait", [True, False])
+def test_a_portrait_moved_by_its_own_motion_keeps_its_code_if_steps_are_counted_from_it(image, from_portrait):
+    torch.manual_seed(0)
+    motion = LatentMotion(**SMALL, code_dim=32, dim=6)
+    renderer = LIARenderer(motion, **SMALL, from_portrait=from_portrait)
+    published = LIARenderer(motion, **SMALL)
+    published.load_state_dict(renderer.state_dict())
+    with torch.no_grad():
+        source = renderer.appearance(image)
+        moved = renderer(source, source.motion).image
+        unmoved = published(source, torch.zeros_like(source.motion)).image
+    assert torch.equal(moved, unmoved) == from_portrait
