@@ -17,6 +17,7 @@ GROUP = "talkingface.plugins"
 KINDS = {
     "motion": "picture → motion",
     "renderer": "portrait and motion → picture",
+    "retargeting": "keypoints → corrected keypoints",
     "audio": "speech → condition of a motion generator",
     "generator": "condition → motion",
     "controls": "clip → head pose, place and size over time",
@@ -36,6 +37,14 @@ BUILTIN = {
     ("motion", "liveportrait"): (
         "talkingface.motion:LivePortraitMotion",
         "21 implicit 3D keypoints with head pose and scale, 70-d, by ConvNeXt V2 (LivePortrait; Takin-ADA)",
+    ),
+    ("motion", "facevid2vid"): (
+        "talkingface.motion:FaceVid2VidMotion",
+        "15 or 20 implicit 3D keypoints with head pose, by a heat-map network and a ResNet-50 (face-vid2vid)",
+    ),
+    ("retargeting", "liveportrait"): (
+        "talkingface.motion:Retargeting",
+        "stitching, eyes and lips: small networks on 21 keypoints (LivePortrait)",
     ),
     ("renderer", "lia"): ("talkingface.renderers:LIARenderer", "flow-warped StyleGAN2 synthesis of LIA"),
     ("renderer", "facevid2vid"): (

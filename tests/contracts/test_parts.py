@@ -32,6 +32,8 @@ VARIANTS: dict[tuple[str, str], list[dict[str, Any]]] = {
         for projector in ("lmd", "fc")
         for dim in (10, 20)
     ],
+    ("motion", "liveportrait"): [{**SMALL, "keypoints": 21}, {**SMALL, "keypoints": 15}],
+    ("motion", "facevid2vid"): [{**SMALL, "depth": 4}],
     ("renderer", "facevid2vid"): [
         {**SMALL, "depth": 4},
         {**SMALL, "depth": 4, "output": 2 * SIZE},
@@ -79,6 +81,8 @@ def outputs(part: Component, batch: int = 2) -> dict[str, Tensor]:
     """Everything that a part computes from fixed pictures."""
     if isinstance(part, MotionEncoder):
         found = {"motion": part(picture(batch))}
+        if part.spec.convention is not None:
+            found["canonical"] = part.canonical(picture(batch))
         if part.image_encoder is not None:
             code = part.image_encoder(picture(batch))
             found |= {"code": code.code, "displacement": part.displacement(part.motion_of(code))}
@@ -113,6 +117,8 @@ def test_outputs_have_the_promised_shapes(part):
     found = outputs(part, batch=3)
     if isinstance(part, MotionEncoder):
         assert found["motion"].shape == (3, part.spec.dim)
+        if part.spec.convention is not None:
+            assert found["canonical"].shape == (3, part.spec.num_keypoints, 3)
         if part.image_encoder is not None:
             trunk = part.image_encoder
             assert found["code"].shape == found["displacement"].shape == (3, trunk.code_dim)

@@ -4,5 +4,6 @@ from talkingface.motion.facevid2vid import FaceVid2VidMotion
 from talkingface.motion.latent import LatentMotion
 from talkingface.motion.lia_encoder import LIAEncoder
 from talkingface.motion.liveportrait import LivePortraitMotion
+from talkingface.motion.stitching import Retargeting
 
-__all__ = ["FaceVid2VidMotion", "LIAEncoder", "LatentMotion", "LivePortraitMotion"]
+__all__ = ["FaceVid2VidMotion", "LIAEncoder", "LatentMotion", "LivePortraitMotion", "Retargeting"]
