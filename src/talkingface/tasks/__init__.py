@@ -3,6 +3,7 @@
 from talkingface.tasks.generation import Generation
 from talkingface.tasks.hal_weights import HALWeights, bar_chart, hal_weights
 from talkingface.tasks.identity import IdentityLosses
+from talkingface.tasks.keypoints import KeypointLosses
 from talkingface.tasks.manifold import MotionManifold, motion_manifold
 from talkingface.tasks.optim import Adam
 from talkingface.tasks.pictures import PictureWriter
@@ -15,6 +16,7 @@ __all__ = [
     "Generation",
     "HALWeights",
     "IdentityLosses",
+    "KeypointLosses",
     "MotionManifold",
     "PictureWriter",
     "PreviewStrip",

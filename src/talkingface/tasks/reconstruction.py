@@ -1,7 +1,8 @@
-"""Stage 1: render one frame of a clip from another frame and its motion (LIA; AniTalker, section 3.2)."""
+"""Stage 1: render one frame of a clip from another frame and its motion (LIA, AniTalker, face-vid2vid, Takin-ADA)."""
 
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import lightning as L
@@ -17,18 +18,21 @@ from talkingface.core.interfaces import Discriminator, ImageCode, MotionEncoder,
 from talkingface.core.provenance import CHECKPOINT_FORMAT, git_commit
 from talkingface.core.records import PairBatch, RenderOutput
 from talkingface.data import PairModule
-from talkingface.losses import PerceptualLoss, discriminator_loss, generator_loss, pyramid_loss
+from talkingface.losses import PerceptualLoss, pyramid_loss
 from talkingface.metrics import PSNR, SSIM, FrameMetric, to_pixels
-from talkingface.tasks.identity import IdentityLosses, IdentityTerms
-from talkingface.tasks.optim import Adam, check_gradients, clip_by_group, frozen, joint_optimizer
+from talkingface.tasks.adversarial import ADVERSARIAL_LOSSES, check_game, play
+from talkingface.tasks.identity import IdentityLosses
+from talkingface.tasks.keypoints import KEYPOINT_LOSSES, KeypointLosses
+from talkingface.tasks.optim import Adam, check_gradients, clip_by_group, joint_optimizer
 
-LOSSES = ("l1", "pyramid", "perceptual", "adversarial", "metric", "mutual_information")
+# name of a loss that needs a part → that argument of the task
 PARTS = {
-    "adversarial": "discriminator",
     "perceptual": "perceptual",
-    "metric": "identity",
-    "mutual_information": "identity",
+    **dict.fromkeys(ADVERSARIAL_LOSSES, "discriminator"),
+    **dict.fromkeys(KEYPOINT_LOSSES, "keypoints"),
+    **dict.fromkeys(("metric", "mutual_information"), "identity"),
 }
+LOSSES = ("l1", "pyramid", *PARTS)
 METRICS: dict[str, Callable[[], FrameMetric]] = {"psnr": PSNR, "ssim": SSIM}
 ROWS = {
     "copy": "copy the source",
@@ -38,24 +42,41 @@ ROWS = {
 }
 
 
+@dataclass(frozen=True)
+class MotionTerms:
+    """Losses of one step that look at motion, not at pictures.
+
+    Args:
+        losses: what the motion encoder minimises, by name.
+        learning: what further players minimise.
+        measured: what is logged only.
+    """
+
+    losses: dict[str, Tensor] = field(default_factory=dict)
+    learning: dict[str, Tensor] = field(default_factory=dict)
+    measured: dict[str, Tensor] = field(default_factory=dict)
+
+
 class Reconstruction(L.LightningModule):
     """Learn motion by reconstruction: source frame + motion of the driving frame → driving frame.
 
     Args:
         motion_encoder: picture → motion.
         renderer: built around the motion encoder, with which it may share its image encoder.
-        discriminator: the opponent; needed when ``adversarial`` has a weight.
+        discriminator: the opponent; needed when ``adversarial`` (non-saturating) or ``hinge`` has a weight, and for
+            ``feature_matching`` beside one of them.
         perceptual: frozen feature distance; needed when ``perceptual`` has a weight.
         identity: built around the motion encoder; needed when ``metric`` (learning who is who) or
             ``mutual_information`` (between identity and motion) has a weight.
-        loss_weights: name → weight, of ``l1``, ``pyramid``, ``perceptual``, ``adversarial``, ``metric`` and
-            ``mutual_information``; what has no weight is not computed.
+        keypoints: built around the motion encoder; needed when ``equivariance``, ``keypoint_prior``, ``head_pose``,
+            ``deformation``, ``canonical`` or ``landmark`` has a weight.
+        loss_weights: name → weight, of ``l1``, ``pyramid``, ``perceptual`` and all that is named above; what has no
+            weight is not computed.
         generator: Adam of motion encoder, renderer and class centres.
         opponent: Adam of the discriminator.
 
     Raises:
-        ConfigError: for an unknown loss, one whose network is missing, or mutual information with an identity that
-            nothing teaches.
+        ConfigError: for an unknown loss, one whose part is missing, or losses that make no sense together.
     """
 
     def __init__(
@@ -65,6 +86,7 @@ class Reconstruction(L.LightningModule):
         discriminator: Discriminator | None = None,
         perceptual: PerceptualLoss | None = None,
         identity: Callable[[MotionEncoder], IdentityLosses] | None = None,
+        keypoints: Callable[[MotionEncoder], KeypointLosses] | None = None,
         loss_weights: dict[str, float] | None = None,
         generator: Adam = Adam(),  # noqa: B008 - frozen
         opponent: Adam = Adam(),  # noqa: B008 - frozen
@@ -74,16 +96,21 @@ class Reconstruction(L.LightningModule):
         for name in self.loss_weights:
             if name not in LOSSES:
                 raise ConfigError(f"there is no loss '{name}'; known: {did_you_mean(name, LOSSES)}.")
-        given = {"discriminator": discriminator, "perceptual": perceptual, "identity": identity}
-        for name, part in PARTS.items():
-            if name in self.loss_weights and given[part] is None:
+        given = {"discriminator": discriminator, "perceptual": perceptual, "identity": identity, "keypoints": keypoints}
+        needed = {part: name for name, part in PARTS.items() if name in self.loss_weights}
+        for part, name in needed.items():
+            if given[part] is None:
                 raise ConfigError(f"the {name} loss has a weight, but the task has no '{part}'. Give one, or weight 0.")
+        check_game(self.loss_weights, discriminator)
         if "mutual_information" in self.loss_weights and "metric" not in self.loss_weights:
             raise ConfigError("mutual_information has a weight and metric has none: nothing teaches who is who.")
         self.motion_encoder = motion_encoder
         self.renderer = renderer(motion_encoder)
-        self.discriminator = discriminator if "adversarial" in self.loss_weights else None
-        self.perceptual = perceptual if "perceptual" in self.loss_weights else None
+        self.discriminator = discriminator if "discriminator" in needed else None
+        self.perceptual = perceptual if "perceptual" in needed else None
+        self.keypoints = keypoints(motion_encoder) if keypoints is not None and "keypoints" in needed else None
+        if self.keypoints is not None:
+            self.keypoints.check(self.loss_weights)
         self.generator, self.opponent = generator, opponent
         names = itertools.product(("val", "test"), METRICS, ROWS)
         self.metrics = nn.ModuleDict({f"{stage}_{name}_{row}": METRICS[name]() for stage, name, row in names})
@@ -111,9 +138,8 @@ class Reconstruction(L.LightningModule):
 
     def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
         """One joint step of all players; see :mod:`talkingface.tasks.optim`."""
-        fake, identity = self._render(batch)
-        real = batch["driving"]
-        terms, learning = {}, {}
+        fake, seen = self._render(batch)
+        real, terms, learning = batch["driving"], {**seen.losses}, {**seen.learning}
         if "l1" in self.loss_weights:
             terms["l1"] = functional.l1_loss(fake, real)
         if "pyramid" in self.loss_weights:
@@ -121,34 +147,40 @@ class Reconstruction(L.LightningModule):
         if self.perceptual is not None:
             terms["perceptual"] = self.perceptual(fake, real)
         if self.discriminator is not None:
-            terms["adversarial"] = generator_loss(frozen(self.discriminator)(fake))
-            learning["discriminator"] = discriminator_loss(self.discriminator(real), self.discriminator(fake.detach()))
-        if identity is not None:
-            terms |= identity.losses
-            learning |= identity.learning
+            fooling, learning["discriminator"] = play(self.discriminator, fake, real, self.loss_weights)
+            terms |= fooling
         weighted = [self._weight(name) * value for name, value in terms.items()]
         total = torch.stack([*weighted, *learning.values()]).sum()
-        logged = {**terms, **learning, "loss": total}
-        if identity is not None:
-            logged["identity_accuracy"] = identity.accuracy
+        logged = {**terms, **learning, **seen.measured, "loss": total}
         values = {f"train/{name}": value.detach() for name, value in logged.items()}
         self.log_dict(values, batch_size=len(real), on_step=True, on_epoch=True)
         return total
 
-    def _render(self, batch: PairBatch) -> tuple[Tensor, IdentityTerms | None]:
-        """The rendered pictures and, where they have a weight, the identity losses, with one look at each picture."""
-        if self.identity is None:
-            return self(batch["source"], batch["driving"]).image, None
-        code = self.identity.encode(batch)
-        motion = self.motion_encoder.motion_of(ImageCode(code.code[: len(batch["driving"])], ()))
-        fake: Tensor = self.renderer(self.renderer.appearance(batch["source"]), motion).image
-        return fake, self.identity(code, batch, self.global_step)
+    def _render(self, batch: PairBatch) -> tuple[Tensor, MotionTerms]:
+        """The rendered pictures and the losses on motion that have a weight, with one look at each picture."""
+        source = self.renderer.appearance(batch["source"])
+        terms = MotionTerms()
+        if self.keypoints is not None:
+            sight = self.keypoints.look(batch, self.loss_weights, self.global_step)
+            motion = sight.motion
+            terms = MotionTerms(self.keypoints(sight, source, batch, self.loss_weights))
+        elif self.identity is not None:
+            code = self.identity.encode(batch)
+            motion = self.motion_encoder.motion_of(ImageCode(code.code[: len(batch["driving"])], ()))
+            found = self.identity(code, batch, self.global_step)
+            terms = MotionTerms(found.losses, found.learning, {"identity_accuracy": found.accuracy})
+        else:
+            motion = self.motion_encoder(batch["driving"])
+        fake: Tensor = self.renderer(source, motion).image
+        return fake, terms
 
     def _weight(self, name: str) -> float:
         weight = self.loss_weights[name]
-        return (
-            weight * self.identity.ramp(self.global_step) if name == "mutual_information" and self.identity else weight
-        )
+        if name == "mutual_information" and self.identity is not None:
+            return weight * self.identity.ramp(self.global_step)
+        if name == "canonical" and self.keypoints is not None:
+            return weight * self.keypoints.ramp(self.global_step)
+        return weight
 
     def validation_step(self, batch: PairBatch, batch_idx: int) -> None:
         """Judge the model beside copying the source, its own negative control and the ground truth."""
