@@ -10,6 +10,7 @@ from torch import Tensor
 from parity import facevid2vid_inputs as inputs
 from talkingface.convert import facevid2vid as names
 from talkingface.convert.fill import fill, refuse
+from talkingface.convert.names import published_names
 from talkingface.core.geometry import HOPENET_BINS, euler, expected_degrees, facevid2vid_rotation
 from talkingface.core.motion_spec import MotionSpec
 from talkingface.core.pyramid import gaussian_downsample
@@ -38,10 +39,8 @@ class Model:
         for level, keys in ((names.DETECTOR, "kp_detector"), (names.ESTIMATOR, "he_estimator")):
             found = inputs.weights(anywhere, f"facevid2vid_{keys}_keys.json")
             tensors |= {level + name: tensor for name, tensor in found.items() if name != "down.weight"}
-        settings = names.motion_settings(tensors)
-        assert settings == {"keypoints": 15, "size": 256, "width": 1.0, "depth": 16}
-        self.motion = FaceVid2VidMotion(**settings).eval()
-        refuse(fill(self.motion, names.motion_names(256), tensors, "the oracle"), "the oracle")
+        self.motion = FaceVid2VidMotion(keypoints=names.number_of_keypoints(tensors)).eval()
+        refuse(fill(self.motion, published_names(self.motion, names.MOTION), tensors, "the oracle"), "the oracle")
         self.images = torch.cat([inputs.image(anywhere, picture) for picture in PICTURES.values()])
         self.seen: dict[str, Tensor] = {}
         for name, module in self.motion.named_modules():

@@ -10,6 +10,7 @@ from torch import Tensor
 from parity import facevid2vid_inputs as inputs
 from talkingface.convert import liveportrait as names
 from talkingface.convert.fill import fill, refuse
+from talkingface.convert.names import published_names
 from talkingface.core.geometry import LIVEPORTRAIT_BINS, euler, expected_degrees, liveportrait_rotation, rotation
 from talkingface.core.keypoints import facevid2vid_euler
 from talkingface.core.motion_spec import MotionSpec
@@ -35,7 +36,7 @@ class Model:
         anywhere = self.numbers["lp_M"]
         tensors = inputs.weights(anywhere, "liveportrait_M_motion_extractor_keys.json")
         self.motion = LivePortraitMotion(**names.motion_settings(tensors)).eval()
-        refuse(fill(self.motion, names.motion_names(), tensors, "the oracle"), "the oracle")
+        refuse(fill(self.motion, published_names(self.motion, names.MOTION), tensors, "the oracle"), "the oracle")
         images = torch.cat([inputs.image(anywhere, picture) for picture in PICTURES.values()])
         self.seen: dict[str, Tensor] = {}
         for name, module in self.motion.named_modules():

@@ -12,11 +12,14 @@ def run(verb: str, arguments: list[str]) -> int:
         "Turn a published checkpoint into a model folder; nothing in it is executed.",
         "convert lia vox.pt lia-vox",
         "convert anitalker-stage2 stage2.ckpt anitalker --stage1 stage1.ckpt",
+        "convert liveportrait pretrained_weights/liveportrait liveportrait",
     )
     parser.add_argument(
-        "family", metavar="FAMILY", help="layout of the checkpoint: lia, anitalker (its stage 1), anitalker-stage2"
+        "family",
+        metavar="FAMILY",
+        help="layout of the checkpoint: lia, anitalker (its stage 1), anitalker-stage2, liveportrait, facevid2vid",
     )
-    parser.add_argument("src", metavar="SRC", help="the checkpoint")
+    parser.add_argument("src", metavar="SRC", help="the checkpoint; for liveportrait, the folder of its files")
     parser.add_argument("dst", metavar="DST", help="model folder to make")
     parser.add_argument(
         "--stage1",

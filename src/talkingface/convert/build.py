@@ -1,6 +1,7 @@
 """Tensors under published names → our parts, filled exactly."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -8,8 +9,8 @@ from torch import Tensor
 from talkingface.audio import HubertSpeech, MFCCSpeech
 from talkingface.convert import anitalker_stage2 as stage2
 from talkingface.convert import lia
-from talkingface.convert.checkpoint import Checkpoint
-from talkingface.convert.fill import fill, refuse
+from talkingface.convert.checkpoint import Checkpoint, sort_tensors
+from talkingface.convert.fill import Built, fill, refuse
 from talkingface.core.component import Component
 from talkingface.core.errors import WeightsError
 from talkingface.core.interfaces import AudioEncoder, MotionEncoder
@@ -21,18 +22,25 @@ Parts = dict[str, Component]
 Dropped = dict[str, str]  # published name → why it is not needed
 
 
-def image_parts(title: str, aggregates: bool, checkpoint: Checkpoint, origin: str) -> tuple[Parts, Dropped]:
-    """Motion encoder, renderer and, where its tensors are there, discriminator of LIA or AniTalker's stage 1.
+def lia_parts(tree: Mapping[str, Any], origin: str) -> Built:
+    """Motion encoder, renderer and, where its tensors are there, discriminator of LIA.
 
     Args:
-        title: of the family that is expected.
-        aggregates: whether its encoder has AniTalker's aggregation layer.
-        checkpoint: its tensors.
+        tree: tensors, with or without levels such as ``gen`` and ``dis``.
         origin: what the checkpoint is called in messages.
 
     Raises:
         WeightsError: for another architecture, naming what differs; the same below.
     """
+    return _image_parts("LIA", False, sort_tensors(dict(tree)), origin)
+
+
+def anitalker_parts(tree: Mapping[str, Any], origin: str) -> Built:
+    """The same of AniTalker's stage 1, whose encoder has an aggregation layer and a decoupling net."""
+    return _image_parts("AniTalker's stage 1", True, sort_tensors(dict(tree)), origin)
+
+
+def _image_parts(title: str, aggregates: bool, checkpoint: Checkpoint, origin: str) -> Built:
     if not checkpoint.generator:
         raise WeightsError(
             f"{origin} has no tensors of a generator (enc.…, dec.…), as {title} has. "
@@ -63,7 +71,7 @@ def image_parts(title: str, aggregates: bool, checkpoint: Checkpoint, origin: st
             parts["discriminator"] = LIADiscriminator(**lia.discriminator_settings(tensors))
         names = lia.discriminator_names(lia.discriminator_settings(tensors)["size"])
         refuse(fill(parts["discriminator"], names, tensors, origin), origin)
-    return {name: part.eval() for name, part in parts.items()}, dropped
+    return Built({name: part.eval() for name, part in parts.items()}, dropped, checkpoint.ignored)
 
 
 def talking_parts(tensors: Mapping[str, Tensor], motion: MotionEncoder, origin: str) -> tuple[Parts, Dropped, str]:

@@ -8,11 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from talkingface.core.errors import WeightsError
 from talkingface.core.tensors import flatten_tensors, read_tensors
 
 # Levels and wrappers that training code puts around the same names: checkpoint dictionaries, DDP, Lightning modules.
 WRAPPERS = {"state_dict", "gen", "generator", "module", "lia"}
 DISCRIMINATORS = {"dis", "discriminator"}
+SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors")
 
 
 @dataclass(frozen=True)
@@ -30,18 +32,27 @@ class Checkpoint:
     ignored: tuple[str, ...]
 
 
-def read_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a ``.pt``, ``.pth``, ``.ckpt`` or ``.safetensors`` file without running anything in it.
+def read_tree(path: str | Path) -> dict[str, Any]:
+    """Read a weight file, or all that lie in a folder, without running anything in them.
 
     Args:
-        path: the file.
+        path: ``.pt``, ``.pth``, ``.ckpt`` or ``.safetensors``, or a folder with such files at any depth.
+
+    Returns:
+        A possibly nested dictionary of tensors; of a folder, file → its content.
 
     Raises:
-        WeightsError: missing or damaged file, or one that needs code to be read.
+        WeightsError: missing or damaged file, one that needs code to be read, or a folder without any.
     """
+    path = Path(path)
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES)
+        if not files:
+            raise WeightsError(f"{path} holds no weight file ({', '.join(SUFFIXES)}).")
+        return {str(file.relative_to(path).with_suffix("")).replace(".", "_"): read_tree(file) for file in files}
     # LIA's files hold the training arguments in an argparse.Namespace, a bag of values without code of its own.
     with torch.serialization.safe_globals([argparse.Namespace]):
-        return sort_tensors(read_tensors(path))
+        return read_tensors(path)
 
 
 def sort_tensors(tree: dict[str, Any]) -> Checkpoint:

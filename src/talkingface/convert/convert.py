@@ -1,12 +1,15 @@
 """Published checkpoint → model folder, with a report of what was read and what was left out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from talkingface.convert.build import Parts, image_parts, talking_parts
-from talkingface.convert.checkpoint import read_checkpoint, sort_tensors
+from talkingface.convert.build import Parts, anitalker_parts, lia_parts, talking_parts
+from talkingface.convert.checkpoint import read_tree
+from talkingface.convert.facevid2vid import facevid2vid_parts
+from talkingface.convert.fill import Built
+from talkingface.convert.liveportrait import liveportrait_parts
 from talkingface.core.errors import ConfigError, WeightsError, did_you_mean
 from talkingface.core.interfaces import MotionEncoder
 from talkingface.core.tensors import flatten_tensors, read_tensors
@@ -25,13 +28,13 @@ class Family:
     Args:
         title: what the model card calls it.
         licence: what the user must know before using converted weights.
-        aggregates: whether its encoder has the aggregation layer and decoupling net of AniTalker.
+        build: makes parts of tensors under their published names; for a stage 2, those of its stage 1.
         stage: 1 makes pictures from motion; 2 makes motion from speech, for one stage 1.
     """
 
     title: str
     licence: str
-    aggregates: bool
+    build: Callable[[Mapping[str, Any], str], Built]
     stage: Literal[1, 2] = 1
 
 
@@ -39,10 +42,21 @@ FAMILIES = {
     "lia": Family(
         "LIA (Wang et al. 2022)",
         "The published LIA weights are licensed CC BY-NC 4.0: no commercial use; converting changes nothing.",
-        aggregates=False,
+        lia_parts,
     ),
-    "anitalker": Family("AniTalker stage 1 (Liu et al. 2024)", ANITALKER_LICENCE, aggregates=True),
-    "anitalker-stage2": Family("AniTalker stage 2 (Liu et al. 2024)", ANITALKER_LICENCE, aggregates=True, stage=2),
+    "anitalker": Family("AniTalker stage 1 (Liu et al. 2024)", ANITALKER_LICENCE, anitalker_parts),
+    "anitalker-stage2": Family("AniTalker stage 2 (Liu et al. 2024)", ANITALKER_LICENCE, anitalker_parts, stage=2),
+    "liveportrait": Family(
+        "LivePortrait (Guo et al. 2024)",
+        "LivePortrait's code and weights are under the MIT licence; the face detector that its authors crop with is "
+        "for non-commercial use only.",
+        liveportrait_parts,
+    ),
+    "facevid2vid": Family(
+        "face-vid2vid (Wang et al. 2021), unofficial implementation by zhanglonghao1992",
+        "The unofficial face-vid2vid is licensed CC BY-NC 4.0: no commercial use; converting changes nothing.",
+        facevid2vid_parts,
+    ),
 }
 
 
@@ -76,7 +90,8 @@ def convert_checkpoint(
 
     Args:
         family: a key of :data:`FAMILIES`.
-        src: ``.pt``, ``.pth``, ``.ckpt`` or ``.safetensors``; read without running anything in it.
+        src: ``.pt``, ``.pth``, ``.ckpt`` or ``.safetensors``, or a folder of such files as LivePortrait has; read
+            without running anything in it.
         dst: the model folder to write.
         stage1: for a stage 2, what it was trained on: the published checkpoint of stage 1, or its model folder.
 
@@ -90,9 +105,8 @@ def convert_checkpoint(
         raise ConfigError(f"{kind.title} {needed} (--stage1 CHECKPOINT_OR_MODEL).")
     card: dict[str, Any] = {"Origin": f"{kind.title}, converted from `{Path(src).name}`.", "Licence": kind.licence}
     if stage1 is None:
-        checkpoint = read_checkpoint(src)
-        parts, dropped = image_parts(kind.title, kind.aggregates, checkpoint, str(src))
-        ignored, main = checkpoint.ignored, "motion_encoder"
+        built = kind.build(read_tree(src), str(src))
+        parts, dropped, ignored, main = built.parts, built.dropped, built.ignored, "motion_encoder"
     else:
         parts = _first_stage(stage1)
         motion = cast(MotionEncoder, parts["motion_encoder"])
@@ -117,8 +131,8 @@ def parts_from_checkpoint(
         motion_encoder: for a stage 2, that of its stage 1.
 
     Returns:
-        ``motion_encoder``, ``renderer`` and, where the tensors are there, ``discriminator``; for a stage 2
-        ``audio_encoder`` and ``motion_generator``; in evaluation mode.
+        ``motion_encoder``, ``renderer`` and, where the tensors are there, ``discriminator`` and ``retargeting``; for a
+        stage 2 ``audio_encoder`` and ``motion_generator``; in evaluation mode.
 
     Raises:
         ConfigError: for an unknown family, and when the motion encoder is missing or superfluous.
@@ -128,7 +142,7 @@ def parts_from_checkpoint(
     if (motion_encoder is None) == (kind.stage == 2):
         raise ConfigError(f"{kind.title} {'needs' if kind.stage == 2 else 'takes no'} motion encoder of a stage 1.")
     if motion_encoder is None:
-        return image_parts(kind.title, kind.aggregates, sort_tensors(dict(tensors)), "the checkpoint")[0]
+        return kind.build(tensors, "the checkpoint").parts
     return talking_parts(flatten_tensors(dict(tensors)), motion_encoder, "the checkpoint")[0]
 
 
@@ -140,11 +154,7 @@ def _family(name: str) -> Family:
 
 def _first_stage(origin: str | Path) -> Parts:
     """Motion encoder and renderer, from a published checkpoint or from a model folder."""
-    if Path(origin).is_file():
-        kind = FAMILIES["anitalker"]
-        found = image_parts(kind.title, kind.aggregates, read_checkpoint(origin), str(origin))[0]
-    else:
-        found = load_model(origin)
+    found = anitalker_parts(read_tree(origin), str(origin)).parts if Path(origin).is_file() else load_model(origin)
     missing = [name for name in ("motion_encoder", "renderer") if name not in found]
     if missing:
         raise WeightsError(f"{origin} has no {' and no '.join(missing)}; give the stage 1 that makes the pictures.")

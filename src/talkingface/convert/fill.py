@@ -1,10 +1,29 @@
 """Filling a part with tensors that have published names."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 from torch import Tensor, nn
 
+from talkingface.core.component import Component
 from talkingface.core.errors import WeightsError, first_of
 
 NEW = "motion_range."  # published networks have no such thing
+
+
+@dataclass(frozen=True)
+class Built:
+    """What came of a checkpoint.
+
+    Args:
+        parts: name → part, in evaluation mode.
+        dropped: published tensors without effect → why they are not needed.
+        ignored: tensors that belong to no part (optimisers, losses).
+    """
+
+    parts: dict[str, Component]
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
 
 
 def fill(part: nn.Module, names: dict[str, str], tensors: dict[str, Tensor], origin: str) -> dict[str, Tensor]:
