@@ -109,8 +109,8 @@ def expression_friendly(source: Tensor, driving: Tensor, start: Tensor) -> Tenso
 
     Args:
         source: keypoints of the portrait, ``(1, K, 3)``.
-        driving: keypoints of the driving frames, ``(T, K, 3)``.
-        start: those of the first frame, ``(1, K, 3)``.
+        driving: where the driving frames put the portrait's canonical keypoints, ``(T, K, 3)``.
+        start: the same of the first frame, ``(1, K, 3)``.
 
     Returns:
         ``(T, K, 3)``.
