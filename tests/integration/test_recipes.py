@@ -51,12 +51,16 @@ def test_a_recipe_of_stage_2_is_complete(name, capsys):
 @pytest.mark.parametrize("name", STAGE1)
 def test_the_parts_of_a_recipe_fit_together(name, capsys):
     parts = configuration(capsys, "-c", name)["model"]["init_args"]
-    with torch.device("meta"):  # shapes without memory: the paper's sizes have 70 million parameters
+    # Shapes without memory where that is possible; a spectral norm is measured when it is built.
+    spectral = parts["renderer"]["class_path"] == registry.path("renderer", "facevid2vid")
+    with torch.device("cpu" if spectral else "meta"):
         motion = build(parts["motion_encoder"])
         renderer = build(parts["renderer"], motion)
-    assert renderer.size == motion.image_encoder.size
+    seen = motion.size if motion.image_encoder is None else motion.image_encoder.size
+    assert getattr(renderer, "input_size", renderer.size) == seen
+    assert configuration(capsys, "-c", name)["data"]["init_args"]["size"] == renderer.size
     if parts["discriminator"]:
-        assert parts["discriminator"]["init_args"]["size"] == renderer.size
+        assert parts["discriminator"]["init_args"].get("size", renderer.size) == renderer.size  # patches fit any size
 
 
 @pytest.mark.parametrize("name", STAGE2)
@@ -107,9 +111,10 @@ def test_the_paper_sizes_of_stage_2_are_the_papers():
     assert sum(p.numel() for part in (audio, generator) for p in part.parameters()) == 41_753_394
 
 
-def test_the_tiny_recipe_runs(capsys):
+@pytest.mark.parametrize("name", ["anitalker-tiny-stage1", "takin-ada-tiny-stage1"])
+def test_the_tiny_recipe_runs(name, capsys):
     small = ["--data.identities", "6", "--data.frames", "3", "--data.clips_per_identity", "1"]
-    assert main(["fit", "-c", "anitalker-tiny-stage1", *small, "--trainer.fast_dev_run", "2"]) == 0
+    assert main(["fit", "-c", name, *small, "--trainer.fast_dev_run", "2"]) == 0
 
 
 def test_a_recipe_is_found_in_the_checkout():
