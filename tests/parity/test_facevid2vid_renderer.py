@@ -26,9 +26,9 @@ RENAMED = [
     (r"^encoder\.second", "encoder.lift"),
     (r"^encoder\.down_blocks", "encoder.down"),
     (r"^encoder\.resblocks_3d\.3dr", "encoder.residual."),
+    (r"^dense_motion_network\.compress\.", "compress.conv."),
+    (r"^dense_motion_network\.norm\.", "compress.norm."),
     (r"^dense_motion_network\.", "warping.dense_motion."),
-    (r"dense_motion\.compress\.", "dense_motion.compress.conv."),
-    (r"dense_motion\.norm\.", "dense_motion.compress.norm."),
     (r"hourglass\.encoder\.down_blocks", "hourglass.down"),
     (r"hourglass\.decoder\.up_blocks", "hourglass.up"),
     (r"hourglass\.decoder\.(conv|norm)", r"hourglass.last.\1"),
@@ -138,7 +138,7 @@ def test_appearance_volume(liveportrait, oracle):
 def warped(renderer: FaceVid2VidRenderer, numbers: Any) -> warping.Warped:
     volume = inputs.tensor(numbers, "feature_3d", (1, 32, 16, 64, 64))
     points = [inputs.tensor(numbers, name, (1, 21, 3), 0.3) for name in ("kp_source", "kp_driving")]
-    return renderer.warping(volume, renderer.warping.dense_motion.compress(volume), *points)
+    return renderer.warping(volume, renderer.compress(volume), *points)
 
 
 def test_warping(liveportrait, oracle):

@@ -8,8 +8,9 @@ from talkingface.core.errors import ConfigError, ShapeError
 from talkingface.core.geometry import base_grid
 from talkingface.core.interfaces import MotionEncoder
 from talkingface.core.motion_spec import MotionSpec
+from talkingface.core.nn.enlarged import EnlargedConv
 from talkingface.core.nn.spectral import SpectralConv2d
-from talkingface.core.nn.volume import volume_grid
+from talkingface.core.nn.volume import enlarge, volume_grid
 from talkingface.renderers import FaceVid2VidRenderer, PatchDiscriminator
 from talkingface.renderers.dense_motion import DenseMotion, gaussians
 
@@ -146,7 +147,7 @@ def test_keypoints_need_no_bridge(renderer):
 @torch.no_grad()
 def test_still_keypoints_give_the_grid_of_no_motion():
     torch.manual_seed(0)
-    dense = DenseMotion(5, 4, 4, 16, 0.125).eval()
+    dense = DenseMotion(5, 4, 16, 0.125).eval()
     points = torch.rand(1, 5, 3) - 0.5
     field = dense(torch.randn(1, 4, 4, 16, 16), points, points)
     torch.testing.assert_close(field.grid[0], volume_grid((4, 16, 16), points))
@@ -157,7 +158,7 @@ def test_still_keypoints_give_the_grid_of_no_motion():
 def test_moved_keypoints_shift_the_grid_towards_the_source():
     """Every candidate reads at the source's place, so a common step of all points moves the grid against it."""
     torch.manual_seed(0)
-    dense = DenseMotion(5, 4, 4, 16, 0.125).eval()
+    dense = DenseMotion(5, 4, 16, 0.125).eval()
     source = torch.rand(1, 5, 3) - 0.5
     field = dense(torch.randn(1, 4, 4, 16, 16), source, source + torch.tensor([0.2, 0.0, 0.0]))
     step = field.grid[0] - volume_grid((4, 16, 16), source)
@@ -200,7 +201,7 @@ def test_discriminator_without_a_scale_is_refused():
 def test_spectral_norm_holds_the_largest_singular_value_at_one():
     torch.manual_seed(0)
     conv = SpectralConv2d(4, 6, 3)
-    assert torch.linalg.matrix_norm(conv.weight.flatten(1), 2) != pytest.approx(1, abs=0.05)
+    assert torch.linalg.matrix_norm(conv.weight.flatten(1), 2).item() != pytest.approx(1, abs=0.05)
     assert torch.linalg.matrix_norm(conv.normalised_weight().flatten(1), 2).item() == pytest.approx(1, abs=0.01)
 
 
@@ -222,3 +223,58 @@ def test_spectral_norm_is_left_alone_without_gradients():
     assert torch.equal(conv.left, before)
     conv(torch.zeros(1, 4, 3, 3))
     assert not torch.equal(conv.left, before)
+
+
+def lively(renderer: FaceVid2VidRenderer) -> FaceVid2VidRenderer:
+    """Statistics and gains as a trained network has them: neither 0 nor 1."""
+    for name, tensor in renderer.state_dict().items():
+        if name.endswith("running_var"):
+            tensor.uniform_(0.5, 2)
+        elif name.endswith("running_mean") or ".norm" in name:
+            tensor.add_(0.1 * torch.randn(tensor.shape)) if tensor.is_floating_point() else None
+    return renderer.eval()
+
+
+FORMS = [{}, {"output": 128}, {"decoder": "plain"}]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+@torch.no_grad()
+def test_fused_renderer_draws_the_same(image, form):
+    torch.manual_seed(0)
+    renderer = lively(FaceVid2VidRenderer(Keypoints(), **SMALL, **form))
+    fused, source = renderer.fused(), renderer.appearance(image)
+    want, have = (net(source, source.motion.flip(0)) for net in (renderer, fused))
+    torch.testing.assert_close(have.image, want.image, atol=2e-5, rtol=0)
+    torch.testing.assert_close(have.flow, want.flow, atol=1e-5, rtol=0)
+    torch.testing.assert_close(have.occlusion, want.occlusion, atol=1e-5, rtol=0)
+    torch.testing.assert_close(fused.appearance(image).features, source.features, atol=1e-4, rtol=1e-4)
+    assert (want.image - renderer(source, source.motion).image).abs().max() > 3e-4  # the control
+
+
+@torch.no_grad()
+def test_fusing_leaves_the_renderer_and_its_motion_encoder_alone(renderer, image):
+    names = list(renderer.state_dict())
+    fused = renderer.fused()
+    assert list(renderer.state_dict()) == names != list(fused.state_dict())
+    assert fused._wired[0] is renderer._wired[0]
+
+
+@torch.no_grad()
+def test_fused_half_precision_keeps_geometry_in_full(renderer, image):
+    fused, source = renderer.fused(torch.bfloat16), renderer.appearance(image)
+    want, have = (net(source, source.motion.flip(0)) for net in (renderer, fused))
+    assert have.image.dtype == have.flow.dtype == torch.float32
+    assert (have.flow - want.flow).abs().max() * 32 < 0.05  # pixels
+    assert 20 * (2 / (have.image - want.image).square().mean().sqrt()).log10() > 30  # dB
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_enlarged_convolution_is_that_of_the_enlarged_map(dims, factor):
+    torch.manual_seed(0)
+    conv = (torch.nn.Conv2d if dims == 2 else torch.nn.Conv3d)(3, 5, 3, padding=1)
+    features = torch.randn(2, 3, *(4, 5, 6)[3 - dims :])
+    torch.testing.assert_close(
+        EnlargedConv(conv, factor)(features), conv(enlarge(features, factor)), atol=1e-5, rtol=1e-5
+    )

@@ -65,14 +65,13 @@ class DenseMotion(nn.Module):
 
     Args:
         keypoints: their number K.
-        channels, depth, size: of the feature volume.
+        depth, size: of the feature volume.
         width: factor on the published number of channels.
     """
 
-    def __init__(self, keypoints: int, channels: int, depth: int, size: int, width: float) -> None:
+    def __init__(self, keypoints: int, depth: int, size: int, width: float) -> None:
         super().__init__()
         levels = min(LARGEST_HOURGLASS, (size // SMALLEST_MAP).bit_length() - 1)
-        self.compress = ConvBlock(3, channels, COMPRESSED, kernel=1)
         self.hourglass = Hourglass((keypoints + 1) * (COMPRESSED + 1), scaled(32, width), levels)
         self.mask = nn.Conv3d(self.hourglass.out_channels, keypoints + 1, 7, padding=3)
         self.occlusion = nn.Conv2d(self.hourglass.out_channels * depth, 1, 7, padding=3)
@@ -81,7 +80,7 @@ class DenseMotion(nn.Module):
         """The field that moves the source's keypoints to the target's.
 
         Args:
-            compressed: :attr:`compress` of the source's volume, ``(B, 4, D, h, w)``.
+            compressed: the source's volume in four channels, ``(B, 4, D, h, w)``.
             source, target: keypoints ``(B, K, 3)``.
         """
         batch, shape = compressed.shape[0], list(compressed.shape[2:])
@@ -95,7 +94,8 @@ class DenseMotion(nn.Module):
         heat = torch.cat((torch.zeros_like(heat[:, :1]), heat), 1)
         evidence = torch.cat((heat.unsqueeze(2), seen), 2).flatten(1, 2)
         features = self.hourglass(evidence.to(self.mask.weight.dtype))
-        mask = self.mask(features).float().softmax(1)
+        with torch.autocast("cpu", enabled=False):  # torch 2.15's bfloat16 gradient of it corrupts memory on a CPU
+            mask = self.mask(features.to(self.mask.weight.dtype)).float().softmax(1)
         occlusion = self.occlusion(features.flatten(1, 2)).float().sigmoid()
         moved = grid + torch.einsum("bkdhw,bkc->bdhwc", mask, shifts)
         return DenseField(moved, occlusion, mask)

@@ -1,6 +1,7 @@
 """Face-vid2vid renderer: move a portrait's feature volume by 3-D keypoints and decode it (face-vid2vid, section 3)."""
 
-from typing import Literal
+import copy
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +11,11 @@ from talkingface.core.checks import check_image, check_shape
 from talkingface.core.errors import ConfigError
 from talkingface.core.interfaces import MotionEncoder, Renderer
 from talkingface.core.motion_spec import MotionKind
+from talkingface.core.nn.volume import ConvBlock
 from talkingface.core.records import RenderOutput, Source
 from talkingface.renderers.appearance import AppearanceEncoder
+from talkingface.renderers.dense_motion import COMPRESSED
+from talkingface.renderers.fused import fuse
 from talkingface.renderers.plain_decoder import PlainDecoder
 from talkingface.renderers.spade_decoder import SpadeDecoder
 from talkingface.renderers.warping import Warping
@@ -74,6 +78,7 @@ class FaceVid2VidRenderer(Renderer):
             self.bridge = nn.Linear(spec.dim, 3 * keypoints, bias=False)
             nn.init.normal_(self.bridge.weight, std=BRIDGE_STD)
         self.encoder = AppearanceEncoder(depth, width, kernel=7 if decoder == "plain" else 3)
+        self.compress = ConvBlock(3, self.encoder.channels, COMPRESSED, kernel=1)
         self.warping = Warping(keypoints, self.encoder.channels, depth, size // 4, width)
         channels = self.warping.out_channels
         self.decoder: SpadeDecoder | PlainDecoder = (
@@ -96,7 +101,7 @@ class FaceVid2VidRenderer(Renderer):
         (encoder,) = self._wired
         motion, canonical = encoder.describe(image) if self._places else (encoder(image), None)
         volume: Tensor = self.encoder(image / 2 + 0.5)
-        compressed: Tensor = self.warping.dense_motion.compress(volume)
+        compressed: Tensor = self.compress(volume)
         return Source((volume, compressed), volume.mean((-2, -1)).flatten(1), motion, canonical)
 
     def forward(self, source: Source, motion: Tensor) -> RenderOutput:
@@ -113,13 +118,29 @@ class FaceVid2VidRenderer(Renderer):
         flow = self._enlarged(warped.field.grid[..., :2].mean(1).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         return RenderOutput(image, flow, self._enlarged(warped.field.occlusion))
 
+    def fused(self, dtype: torch.dtype = torch.float32) -> Self:
+        """A copy that draws the same pictures from fewer operations, for inference alone; see :mod:`~.fused`.
+
+        Args:
+            dtype: in which it warps and paints; geometry and the portrait's encoder stay float32.
+        """
+        (encoder,) = self._wired
+        copied = copy.deepcopy(self, {id(encoder): encoder}).eval().requires_grad_(False)
+        fuse(copied)
+        copied.warping.to(dtype)
+        copied.decoder.to(dtype)
+        return copied
+
     def keypoints(self, source: Source, motion: Tensor) -> Tensor:
         """Where motion ``(B, D)`` puts the keypoints of a source of B portraits: ``(B, K, 3)``."""
+        (encoder,) = self._wired
         with torch.autocast(motion.device.type, enabled=False):  # rounded to bfloat16 they would be off by a pixel
             if source.canonical is not None:
-                return self._wired[0].spec.keypoints(motion.float(), source.canonical.float())
+                placed: Tensor = encoder.spec.keypoints(motion.float(), source.canonical.float())
+                return placed
             step: Tensor = self.bridge(motion.float())
-            return self.rest + step.unflatten(-1, self.rest.shape)
+            bridged: Tensor = self.rest + step.unflatten(-1, (-1, 3))
+        return bridged
 
     def _enlarged(self, maps: Tensor) -> Tensor:
         return functional.interpolate(maps, size=(self.size, self.size), mode="bilinear", align_corners=False)

@@ -34,7 +34,7 @@ class Warping(nn.Module):
 
     def __init__(self, keypoints: int, channels: int, depth: int, size: int, width: float) -> None:
         super().__init__()
-        self.dense_motion = DenseMotion(keypoints, channels, depth, size, width)
+        self.dense_motion = DenseMotion(keypoints, depth, size, width)
         self.out_channels = scaled(256, width)
         self.flatten = ConvBlock(2, channels * depth, self.out_channels, slope=SLOPE)
         self.mix = nn.Conv2d(self.out_channels, self.out_channels, 1)
@@ -44,7 +44,7 @@ class Warping(nn.Module):
 
         Args:
             volume: ``(B, channels, D, h, w)``.
-            compressed: ``dense_motion.compress`` of it; it depends on the portrait alone.
+            compressed: four channels of it, ``(B, 4, D, h, w)``, that dense motion is judged by.
             source, target: keypoints ``(B, K, 3)``.
         """
         field = self.dense_motion(compressed, source, target)

@@ -36,12 +36,16 @@ class SpectralConv2d(nn.Conv2d):
         if self.training and torch.is_grad_enabled():
             self._iterate(1)
         with torch.autocast(self.weight.device.type, enabled=False):  # a rounded value would scale the whole layer
-            largest = self.left.clone() @ self.weight.flatten(1) @ self.right.clone()  # the next pass writes into them
-            return self.weight / largest
+            largest: Tensor = (
+                self.left.clone() @ self.weight.flatten(1) @ self.right.clone()
+            )  # the next pass writes into them
+            normalised: Tensor = self.weight / largest
+        return normalised
 
     def forward(self, features: Tensor) -> Tensor:
         """``(B, in_channels, H, W)`` → ``(B, out_channels, H', W')``."""
-        return self._conv_forward(features, self.normalised_weight(), self.bias)
+        result: Tensor = self._conv_forward(features, self.normalised_weight(), self.bias)
+        return result
 
     @torch.no_grad()
     def _iterate(self, count: int) -> None:

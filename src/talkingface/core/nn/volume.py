@@ -23,7 +23,7 @@ class ConvBlock(nn.Module):
     def __init__(self, dims: int, in_channels: int, out_channels: int, kernel: int = 3, slope: float = 0.0) -> None:
         super().__init__()
         self.conv = CONVOLUTIONS[dims](in_channels, out_channels, kernel, padding=kernel // 2)
-        self.norm = NORMS[dims](out_channels)
+        self.norm: nn.Module = NORMS[dims](out_channels)
         self.slope = slope
 
     def forward(self, features: Tensor) -> Tensor:
@@ -57,7 +57,8 @@ class PreActivationBlock(nn.Module):
 
     def __init__(self, dims: int, channels: int) -> None:
         super().__init__()
-        self.norm1, self.norm2 = NORMS[dims](channels), NORMS[dims](channels)
+        self.norm1: nn.Module = NORMS[dims](channels)
+        self.norm2: nn.Module = NORMS[dims](channels)
         self.conv1, self.conv2 = (CONVOLUTIONS[dims](channels, channels, 3, padding=1) for _ in range(2))
 
     def forward(self, features: Tensor) -> Tensor:
@@ -77,7 +78,8 @@ def halve(features: Tensor) -> Tensor:
         The same with ``H/2`` and ``W/2``.
     """
     maps = features.flatten(1, -3)  # depth as channels: 3-D pooling has no bfloat16 form on a CPU
-    return functional.avg_pool2d(maps, 2).unflatten(1, features.shape[1:-2])
+    halved: Tensor = functional.avg_pool2d(maps, 2).unflatten(1, features.shape[1:-2])
+    return halved
 
 
 def enlarge(features: Tensor, factor: int) -> Tensor:
@@ -93,7 +95,8 @@ def enlarge(features: Tensor, factor: int) -> Tensor:
     if factor == 1:
         return features
     maps = functional.interpolate(features.flatten(1, -3), scale_factor=float(factor), mode="nearest")
-    return maps.unflatten(1, features.shape[1:-2])
+    enlarged: Tensor = maps.unflatten(1, features.shape[1:-2])
+    return enlarged
 
 
 def volume_grid(shape: Sequence[int], like: Tensor) -> Tensor:

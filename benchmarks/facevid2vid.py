@@ -1,0 +1,161 @@
+"""Speed of LivePortrait's networks, plain and fused, at the published sizes: ``python benchmarks/facevid2vid.py``.
+
+One frame is motion extractor, warping and SPADE decoder, 256 to 512 px, batch 1. All variants take turns within one
+run, and a figure is the smallest of several rounds. Processor seconds are those of all threads together: on a busy
+machine they are steadier than the clock, and ratios of them are what to compare. Weights are random: speed does not
+depend on them; how far half precision departs should be looked at again with trained ones.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from talkingface.core.records import Source
+from talkingface.motion import LivePortraitMotion
+from talkingface.renderers import FaceVid2VidRenderer
+
+Run = Callable[[], Tensor]
+
+
+@dataclass
+class Variant:
+    """One way to compute one thing; of one group, the first is the yardstick.
+
+    Args:
+        group: what is computed.
+        name: how.
+        run: computes it once.
+    """
+
+    group: str
+    name: str
+    run: Run
+    processor: list[float] = field(default_factory=list)
+    clock: list[float] = field(default_factory=list)
+    output: Tensor | None = None
+    failure: str = ""
+
+
+def variants(compiled: bool) -> list[Variant]:
+    """Everything that is measured."""
+    torch.manual_seed(0)
+    encoder = LivePortraitMotion().eval()
+    plain = FaceVid2VidRenderer(encoder, output=512).eval()
+    forms: dict[str, FaceVid2VidRenderer] = {
+        "plain, float32": plain,
+        "fused, float32": plain.fused(),
+        "fused, bfloat16": plain.fused(torch.bfloat16),
+    }
+    portrait, frame = torch.rand(1, 3, 256, 256) * 2 - 1, torch.rand(1, 3, 256, 256) * 2 - 1
+    with torch.inference_mode():
+        source = plain.appearance(portrait)
+        points = plain.keypoints(source, source.motion)
+        target = points + 0.05 * torch.randn(points.shape)
+        motion = encoder.spec.with_keypoints(source.motion, source.canonical, target)
+        guide = plain.warping(*source.features, points, target).features
+    measured = []
+    for name, form in forms.items():
+        half = "bfloat16" in name
+        warping: list[tuple[str, nn.Module]] = [(name, form.warping)]
+        decoder: list[tuple[str, nn.Module]] = [(name, form.decoder)]
+        if compiled and form is not plain:
+            warping.append((f"{name}, compiled", torch.compile(form.warping)))
+            decoder.append((f"{name}, compiled", torch.compile(form.decoder)))
+        measured += [Variant("warping", how, warp_by(net, source, points, target)) for how, net in warping]
+        measured += [
+            Variant("decoder", how, decode_by(net, guide.bfloat16() if half else guide)) for how, net in decoder
+        ]
+        measured.append(Variant("frame", name, frame_by(encoder, form, source, frame, motion, half)))
+    measured.append(Variant("portrait, once", "plain, float32", lambda: plain.appearance(portrait).identity))
+    return sorted(measured, key=lambda variant: ("portrait, once", "warping", "decoder", "frame").index(variant.group))
+
+
+def warp_by(warping: nn.Module, source: Source, points: Tensor, target: Tensor) -> Run:
+    """Dense motion, warping and flattening."""
+    return lambda: warping(*source.features, points, target).features
+
+
+def decode_by(decoder: nn.Module, guide: Tensor) -> Run:
+    """Painting, in [0, 1]."""
+    return lambda: decoder(guide)
+
+
+def frame_by(
+    encoder: LivePortraitMotion,
+    renderer: FaceVid2VidRenderer,
+    source: Source,
+    frame: Tensor,
+    motion: Tensor,
+    half: bool,
+) -> Run:
+    """Everything that one driving frame costs; a fixed motion is drawn, so that pictures can be compared."""
+
+    def run() -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            encoder(frame)
+        return renderer(source, motion).image / 2 + 0.5
+
+    return run
+
+
+def measure(measured: list[Variant], rounds: int) -> None:
+    """Run all variants in turn; one that this machine cannot run says why."""
+    with torch.inference_mode():
+        for turn in range(rounds + 1):
+            for variant in measured:
+                if variant.failure:
+                    continue
+                clock, processor = time.perf_counter(), time.process_time()
+                try:
+                    variant.output = variant.run().float()
+                except RuntimeError as error:  # torch.compile without a compiler
+                    variant.failure = str(error).strip().splitlines()[0][:60]
+                    continue
+                if turn:  # the first round warms up and compiles
+                    variant.processor.append(time.process_time() - processor)
+                    variant.clock.append(time.perf_counter() - clock)
+
+
+def table(measured: list[Variant]) -> str:
+    """Seconds, times faster than the yardstick of the group, and the largest difference from its result."""
+    lines = [f"{'':16}{'':28}{'CPU s':>8}{'clock s':>9}{'faster':>9}{'max difference':>17}{'PSNR':>9}"]
+    yardstick = measured[0]
+    for variant in measured:
+        new = variant is measured[0] or variant.group != yardstick.group
+        yardstick = variant if new else yardstick
+        title = variant.group if new else ""
+        if variant.failure or variant.output is None or yardstick.output is None:
+            lines.append(f"{title:16}{variant.name:28}  not here: {variant.failure}")
+            continue
+        ratio = min(yardstick.processor) / min(variant.processor)
+        difference = variant.output - yardstick.output
+        decibels = (
+            f"{-10 * difference.square().mean().log10():6.1f} dB" if not new and variant.group != "warping" else ""
+        )
+        lines.append(
+            f"{title:16}{variant.name:28}{min(variant.processor):8.3f}{min(variant.clock):9.3f}{ratio:8.2f}x"
+            f"{difference.abs().max():17.1e}{decibels:>9}"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of which the fastest counts")
+    parser.add_argument("--compile", action="store_true", help="measure torch.compile too, which takes minutes")
+    arguments = parser.parse_args()
+    measured = variants(arguments.compile)
+    measure(measured, arguments.rounds)
+    print(
+        f"256 to 512 px, batch 1, {torch.get_num_threads()} threads, torch {torch.__version__}, "
+        f"smallest of {arguments.rounds} rounds; PSNR of values in [0, 1]"
+    )
+    print(table(measured))
+
+
+if __name__ == "__main__":
+    main()
