@@ -36,9 +36,8 @@ class SpectralConv2d(nn.Conv2d):
         if self.training and torch.is_grad_enabled():
             self._iterate(1)
         with torch.autocast(self.weight.device.type, enabled=False):  # a rounded value would scale the whole layer
-            largest: Tensor = (
-                self.left.clone() @ self.weight.flatten(1) @ self.right.clone()
-            )  # the next pass writes into them
+            left, right = self.left.clone(), self.right.clone()  # the next training pass writes into them
+            largest: Tensor = left @ self.weight.flatten(1) @ right
             normalised: Tensor = self.weight / largest
         return normalised
 
