@@ -83,7 +83,7 @@ def test_too_few_frames_or_people_are_refused(cases):
 def test_a_model_is_judged_beside_its_controls(attributes, tasks, tmp_path):
     wanted = ("speech", "told")
     scorer = Scorer(("psnr",), Extractors("cpu"), scored_systems(wanted))
-    judged = list(judge_speech(animator(attributes), wanted, PEOPLE, SEED, 16, scorer))
+    judged = list(judge_speech(animator(attributes), wanted, PEOPLE, SEED, 16, scorer, framing=1.0))
     assert {one.case.task for one in judged} == tasks
     for one in judged:
         rows = {row["system"]: row for row in one.rows}

@@ -162,6 +162,7 @@ def _judge(animator: Animator, job: Job, folder: Path) -> dict[str, Any]:
     people, seed, frames = job["people"], evaluation["seed"], evaluation["frames"]
     known = {*TRUTH, *SPEECH_TRUTH}
     metrics = [name for name in wanted if name not in known and name != LEAKAGE]
+    framing = float(job["fit"]["config"]["data"].get("init_args", {}).get("framing", 1.0))  # as it was trained
     extractors = Extractors("cpu", given=synthetic_extractors())  # networks for real faces do not know drawn ones
     missing = {name: lacking for name in metrics if (lacking := lacking_networks(name, extractors.built))}
     metrics = [name for name in metrics if name not in missing]
@@ -169,9 +170,9 @@ def _judge(animator: Animator, job: Job, folder: Path) -> dict[str, Any]:
     rows = []
     shown = dict.fromkeys(tasks, 0)
     cases = (
-        judge(animator, people, seed, frames, scorer, truth=bool(set(wanted) & known))
+        judge(animator, people, seed, frames, scorer, framing, truth=bool(set(wanted) & known))
         if animator.motion_generator is None
-        else judge_speech(animator, tasks, people, seed, frames, scorer)
+        else judge_speech(animator, tasks, people, seed, frames, scorer, framing)
     )
     for judged in cases:
         task = judged.case.task
@@ -182,7 +183,7 @@ def _judge(animator: Animator, job: Job, folder: Path) -> dict[str, Any]:
     return {
         "rows": rows,
         "sets": scorer.set_reports(),
-        "leakage": _leakage(animator, people, seed) if LEAKAGE in wanted else {},
+        "leakage": _leakage(animator, people, seed, framing) if LEAKAGE in wanted else {},
         "missing": missing,
         "failures": [vars(failure) for failure in scorer.failures],
         "conventions": {name: metric_class(name).convention for name in metrics}
@@ -190,12 +191,12 @@ def _judge(animator: Animator, job: Job, folder: Path) -> dict[str, Any]:
     }
 
 
-def _leakage(animator: Animator, people: list[int], seed: int) -> dict[str, Any]:
+def _leakage(animator: Animator, people: list[int], seed: int, framing: float) -> dict[str, Any]:
     """Accuracy of the identity probe: fitted to two clips of each person, tested on a third."""
 
     def codes(seeds: list[int]) -> Codes:
         return encode_clips(
-            lambda clip: animator.motion(clip).numpy(), people, seeds, PROBE_FRAMES, animator.renderer.size
+            lambda clip: animator.motion(clip).numpy(), people, seeds, PROBE_FRAMES, animator.renderer.size, framing
         )
 
     return asdict(identity_leakage(codes([seed + 2, seed + 3]), codes([seed + 4]), seed))

@@ -71,10 +71,10 @@ def run_demo(out: Path, recipe: Path, options: list[str] | None = None) -> Path:
     log = out / trained["log"]
     animator = load(out / "model")
     settings = (log.parent / "config.yaml").read_text(encoding="utf-8")
-    people = _unseen(settings)
+    people, framing = _unseen(settings)
     with stage("evaluate"), console.status(f"{len(people)} people that the model has never seen"):
         scorer = Scorer(("psnr", "ssim"), Extractors("cpu"), scored_systems(TASKS))
-        judged = list(judge(animator, people, CLIP_SEED, FRAMES, scorer))
+        judged = list(judge(animator, people, CLIP_SEED, FRAMES, scorer, framing))
         tables = [_table(task, judged) for task in TASKS]
     for table in tables:
         console.print(table)
@@ -116,12 +116,12 @@ def _train_once(console: Console, out: Path, recipe: Path, options: list[str]) -
     return trained
 
 
-def _unseen(settings: str) -> list[int]:
-    """Test identities of the data set that the run was trained on."""
+def _unseen(settings: str) -> tuple[list[int], float]:
+    """Test identities of the data set that the run was trained on, and its framing."""
     import yaml
 
     data = yaml.safe_load(settings)["data"]["init_args"]
-    return split_identities(data["identities"], data["seed"])["test"]
+    return split_identities(data["identities"], data["seed"])["test"], data["framing"]
 
 
 def _table(task: str, judged: list[Judged]) -> Table:

@@ -10,7 +10,7 @@ from talkingface.pipelines.animator import Animator
 
 
 def judge_speech(
-    animator: Animator, tasks: Sequence[str], people: list[int], seed: int, frames: int, scorer: Scorer
+    animator: Animator, tasks: Sequence[str], people: list[int], seed: int, frames: int, scorer: Scorer, framing: float
 ) -> Iterator[Judged]:
     """Let each person speak, in memory: no number goes through a codec.
 
@@ -21,12 +21,13 @@ def judge_speech(
         seed: of the clips and of what the generator draws.
         frames: length of a clip, at 25 fps; at least two.
         scorer: made for the systems of these tasks.
+        framing: share of the frame that the model was trained on.
     """
     assert animator.motion_generator is not None
     for task in tasks:
         attributes = animator.motion_generator.attributes if task == "told" else ()
         if task == "told" and not attributes:
             continue
-        for case in known_speech(people, seed, frames, animator.renderer.size, attributes):
+        for case in known_speech(people, seed, frames, animator.renderer.size, attributes, framing):
             known = partial(score_speech, truth=case.truth)
             yield score_case(case, speech_systems(animator, case, seed), scorer, known)

@@ -173,6 +173,7 @@ class SyntheticClips(ClipModule):
         val_windows_per_clip: fixed windows of each unseen clip.
         workers: loading processes; rendering uses one per processor.
         seed: of people, clips, windows and their order.
+        framing: share of the frame that is shown, as the motion encoder was trained on.
     """
 
     def __init__(
@@ -187,16 +188,19 @@ class SyntheticClips(ClipModule):
         val_windows_per_clip: int = 2,
         workers: int = 0,
         seed: int = 0,
+        framing: float = 1.0,
     ) -> None:
         super().__init__(size, frames, batch_size, windows_per_clip, val_windows_per_clip, workers, seed)
         self.identities = identities
         self.clips_per_identity = clips_per_identity
         self.clip_frames = clip_frames
+        self.framing = framing
 
     def clips(self, split: Split) -> Sequence[SpokenClip]:
         """The clips of one split, rendered if that was never done."""
         people, clips = self.identities, self.clips_per_identity
-        wanted = RenderedSet(split, people, clips, self.clip_frames, self.size, self.seed, audio=True)
+        length, framing = self.clip_frames, self.framing
+        wanted = RenderedSet(split, people, clips, length, self.size, self.seed, audio=True, framing=framing)
         return render_set(wanted, processes=os.cpu_count() or 1)
 
     def controls_of(self, clip: RenderedClip) -> dict[str, Tensor]:

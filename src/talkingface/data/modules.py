@@ -140,6 +140,7 @@ class SyntheticPairs(PairModule):
         workers: loading processes; rendering uses one per processor.
         seed: of people, clips, pairs and their order.
         candidates: give the training pairs candidates for metric learning.
+        framing: share of the frame that is shown; 1 is head and shoulders, 0.55 a face crop.
     """
 
     def __init__(
@@ -154,11 +155,13 @@ class SyntheticPairs(PairModule):
         workers: int = 0,
         seed: int = 0,
         candidates: bool = False,
+        framing: float = 1.0,
     ) -> None:
         super().__init__(size, batch_size, pairs_per_clip, val_pairs_per_clip, workers, seed, candidates)
         self.identities = identities
         self.clips_per_identity = clips_per_identity
         self.frames = frames
+        self.framing = framing
 
     def prepare_data(self) -> None:
         """Render what was not rendered before."""
@@ -167,7 +170,8 @@ class SyntheticPairs(PairModule):
 
     def clips(self, split: Split) -> Sequence[Clip]:
         """The clips of one split."""
-        wanted = RenderedSet(split, self.identities, self.clips_per_identity, self.frames, self.size, self.seed)
+        people, clips = self.identities, self.clips_per_identity
+        wanted = RenderedSet(split, people, clips, self.frames, self.size, self.seed, framing=self.framing)
         return render_set(wanted, processes=os.cpu_count() or 1)
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -36,6 +36,7 @@ class RenderedSet:
         size: side of the frames, in pixels.
         seed: of the split and of every clip.
         audio: whether the clips have sound.
+        framing: share of the frame that is shown.
     """
 
     split: Split
@@ -45,6 +46,7 @@ class RenderedSet:
     size: int
     seed: int
     audio: bool = False
+    framing: float = 1.0
 
     def draws(self) -> list[tuple[int, int]]:
         """(identity, seed) of every clip; a clip's seed is unique over the whole set."""
@@ -57,7 +59,10 @@ class RenderedSet:
 
     def folder(self) -> Path:
         """Where the set is cached: keyed by the settings and by the code that draws, so that neither can be stale."""
-        settings = {name: value for name, value in asdict(self).items() if name != "audio" or value}  # silent: as ever
+        settings = {field.name: getattr(self, field.name) for field in fields(self)}
+        for field in fields(self):  # what was added later counts where it is used: older sets keep their place
+            if settings[field.name] == field.default:
+                del settings[field.name]
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
         for file in sorted(Path(synthetic.__file__).parent.glob("*.py")):
             digest.update(file.read_bytes())
@@ -148,7 +153,8 @@ def _render(wanted: RenderedSet, keys: list[tuple[int, int]], folder: Path, proc
     with atomic_folder(folder) as part, ProcessPoolExecutor(processes) as pool:
         frames = np.lib.format.open_memmap(part / "frames.npy", mode="w+", dtype=np.uint8, shape=shape)
         jobs = [
-            pool.submit(_render_one, person, seed, wanted.frames, wanted.size, wanted.audio) for person, seed in keys
+            pool.submit(_render_one, person, seed, wanted.frames, wanted.size, wanted.audio, wanted.framing)
+            for person, seed in keys
         ]
         console = Console(stderr=True)
         title = f"rendering {wanted.split} people, once"
@@ -163,9 +169,9 @@ def _render(wanted: RenderedSet, keys: list[tuple[int, int]], folder: Path, proc
 
 
 def _render_one(
-    person: int, seed: int, frames: int, size: int, audio: bool
+    person: int, seed: int, frames: int, size: int, audio: bool, framing: float
 ) -> tuple[NDArray[np.uint8], dict[str, NDArray[np.float32]]]:
-    clip = render_clip(person, seed, frames, size, audio=audio)
+    clip = render_clip(person, seed, frames, size, audio=audio, framing=framing)
     return clip.frames, {name: getattr(clip, name) for name in _tracks_of(audio)}
 
 

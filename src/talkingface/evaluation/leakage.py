@@ -87,7 +87,12 @@ class LinearProbe:
 
 
 def encode_clips(
-    encode: Callable[[Frames], ArrayLike], people: list[int], seeds: list[int], frames: int, size: int
+    encode: Callable[[Frames], ArrayLike],
+    people: list[int],
+    seeds: list[int],
+    frames: int,
+    size: int,
+    framing: float = 1.0,
 ) -> Codes:
     """Encode clips of synthetic people.
 
@@ -97,10 +102,11 @@ def encode_clips(
         seeds: one clip a person and seed; what is said and done differs between them.
         frames: length of a clip.
         size: side of the frames, in pixels.
+        framing: share of the frame that they show.
     """
     motion, identity, number, expression = [], [], [], []
     for index, (person, seed) in enumerate((person, seed) for person in people for seed in seeds):
-        clip = render_clip(person, seed, frames, size, audio=False)
+        clip = render_clip(person, seed, frames, size, audio=False, framing=framing)
         motion.append(np.asarray(encode(clip.frames), np.float64).reshape(frames, -1))
         identity.append(np.full(frames, person))
         number.append(np.full(frames, index))

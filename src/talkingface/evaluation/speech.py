@@ -74,7 +74,7 @@ class KnownSpeech:
 
 
 def known_speech(
-    people: list[int], seed: int, frames: int, size: int, attributes: tuple[str, ...] = ()
+    people: list[int], seed: int, frames: int, size: int, attributes: tuple[str, ...] = (), framing: float = 1.0
 ) -> Iterator[KnownSpeech]:
     """One clip a person.
 
@@ -84,13 +84,14 @@ def known_speech(
         frames: length of a clip, at 25 fps; at least two.
         size: side of the frames, in pixels.
         attributes: control tracks that are told; none for the task ``"speech"``.
+        framing: share of the frame that is shown.
 
     Raises:
         ConfigError: for fewer people or frames than that.
     """
     if len(people) < 2 or frames < 2:
         raise ConfigError(f"speech needs 2 people and 2 frames or more, not {len(people)} and {frames}.")
-    clips = [render_clip(person, seed, frames, size) for person in people]
+    clips = [render_clip(person, seed, frames, size, framing=framing) for person in people]
     for index, clip in enumerate(clips):
         landmarks, expression = torch.from_numpy(clip.landmarks), torch.from_numpy(clip.expression)
         yield KnownSpeech(

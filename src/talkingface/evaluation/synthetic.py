@@ -11,7 +11,7 @@ from torch import Tensor
 
 from talkingface.core.errors import ConfigError, ShapeError
 from talkingface.core.geometry import geodesic_angle, rotation
-from talkingface.data.synthetic import EMOTIONS, SyntheticClip, render_clip, render_frame
+from talkingface.data.synthetic import EMOTIONS, Framing, SyntheticClip, render_clip, render_frame
 from talkingface.evaluation.face_reader import SIZE, FaceReading, load_face_reader, read_faces, readable
 from talkingface.evaluation.leakage import expression_leakage
 
@@ -78,7 +78,9 @@ class KnownReenactment:
     portrait_expression: Tensor
 
 
-def self_reenactments(people: list[int], seed: int, frames: int, size: int) -> Iterator[KnownReenactment]:
+def self_reenactments(
+    people: list[int], seed: int, frames: int, size: int, framing: float = 1.0
+) -> Iterator[KnownReenactment]:
     """One clip a person: frame 0 is the portrait, the frames behind it drive.
 
     Args:
@@ -86,12 +88,13 @@ def self_reenactments(people: list[int], seed: int, frames: int, size: int) -> I
         seed: of the clips.
         frames: length of a clip, at 25 fps; at least two.
         size: side of the frames, in pixels.
+        framing: share of the frame that is shown.
 
     Raises:
         ConfigError: for fewer people or frames than that.
     """
     _check(people, frames)
-    clips = [render_clip(person, seed, frames, size, audio=False) for person in people]
+    clips = [render_clip(person, seed, frames, size, audio=False, framing=framing) for person in people]
     for index, clip in enumerate(clips):
         yield KnownReenactment(
             task="self",
@@ -106,18 +109,22 @@ def self_reenactments(people: list[int], seed: int, frames: int, size: int) -> I
         )
 
 
-def cross_reenactments(people: list[int], seed: int, frames: int, size: int) -> Iterator[KnownReenactment]:
+def cross_reenactments(
+    people: list[int], seed: int, frames: int, size: int, framing: float = 1.0
+) -> Iterator[KnownReenactment]:
     """A portrait of each person with a strong emotion, driven by a clip of the next person in another mood.
 
     Args and errors as :func:`self_reenactments`.
     """
     _check(people, frames)
-    clips = [render_clip(person, seed, frames, size, _mood(index), audio=False) for index, person in enumerate(people)]
+    moods = [_mood(index) for index in range(len(people))]
+    drawn = zip(people, moods, strict=True)
+    clips = [render_clip(person, seed, frames, size, mood, audio=False, framing=framing) for person, mood in drawn]
     for index, person in enumerate(people):
         number = (index + 1) % len(people)
         clip, other = clips[number], clips[(index + 2) % len(people)]
-        still = render_clip(person, seed + 1, 1, size, _mood(number + 3), 3, audio=False)
-        picture, landmarks = _drawn_as(person, clip, size)
+        still = render_clip(person, seed + 1, 1, size, _mood(number + 3), 3, audio=False, framing=framing)
+        picture, landmarks = _drawn_as(person, clip, Framing(size, framing))
         yield KnownReenactment(
             task="cross",
             clip=f"person {person} after {clip.identity}",
@@ -230,11 +237,12 @@ def _mood(number: int) -> str:
     return _MOODS[number % len(_MOODS)]
 
 
-def _drawn_as(person: int, clip: SyntheticClip, size: int) -> tuple[Frames, NDArray[np.float32]]:
+def _drawn_as(person: int, clip: SyntheticClip, view: Framing) -> tuple[Frames, NDArray[np.float32]]:
     """A clip's movement on another person: frames and landmarks."""
-    placed = zip(clip.pose, clip.landmarks[:, 30], clip.scale, clip.expression, strict=True)
-    drawn = [render_frame(person, *parameters, size) for parameters in placed]
-    return np.stack([frame for frame, _ in drawn]), np.stack([landmarks for _, landmarks in drawn])
+    noses, sizes = view.outside(clip.landmarks[:, 30]), clip.scale * (view.size / view.whole)
+    placed = zip(clip.pose, noses, sizes, clip.expression, strict=True)
+    drawn = [render_frame(person, *parameters, view.whole) for parameters in placed]
+    return view.cut(np.stack([frame for frame, _ in drawn])), view.inside(np.stack([points for _, points in drawn]))
 
 
 def _truth(pose: ArrayLike, expression: ArrayLike, landmarks: ArrayLike) -> FaceReading:

@@ -2,6 +2,7 @@
 
 from .clip import SyntheticClip, render_clip, split_identities
 from .expression import EMOTIONS, EXPRESSIONS, emotion_offset, vector
+from .framing import Framing
 from .phonemes import Phoneme
 from .render import render_frame
 from .sheet import contact_sheet
@@ -9,6 +10,7 @@ from .sheet import contact_sheet
 __all__ = [
     "EMOTIONS",
     "EXPRESSIONS",
+    "Framing",
     "Phoneme",
     "SyntheticClip",
     "contact_sheet",

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from talkingface.core.errors import ConfigError, did_you_mean
 
 from .expression import EMOTIONS, INTENSITIES, emotion_offset
+from .framing import Framing
 from .model import build_model
 from .motion import FPS, draw_trajectory
 from .parts import NECK_PIVOT
@@ -59,6 +60,7 @@ def render_clip(
     emotion: str | None = None,
     intensity: int | None = None,
     audio: bool = True,
+    framing: float = 1.0,
 ) -> SyntheticClip:
     """Make a clip of an identity talking.
 
@@ -71,13 +73,15 @@ def render_clip(
         emotion: one of ``EMOTIONS``; ``None`` draws one from the seed.
         intensity: 1, 2 or 3; ``None`` draws one from the seed.
         audio: whether to synthesise the sound.
+        framing: share of the frame that is shown, see :class:`Framing`; labels are those of what is shown.
 
     Returns:
         The clip with its ground truth.
 
     Raises:
-        ConfigError: for an unknown emotion or intensity, or fewer than one frame.
+        ConfigError: for an unknown emotion or intensity, fewer than one frame, or a framing outside of (0, 1].
     """
+    shown = Framing(size, framing)
     if emotion is not None and emotion not in EMOTIONS:
         raise ConfigError(f"unknown emotion {emotion!r}; known: {did_you_mean(emotion, EMOTIONS)}")
     if intensity is not None and intensity not in INTENSITIES:
@@ -105,9 +109,9 @@ def render_clip(
         shift = (path.neck[index] - zoom * (matrix @ NECK_PIVOT)[:2]).astype(np.float32)
         vertices = expressed(model, expression)
         points = landmarks_of(model, vertices) @ matrix.T
-        pictures[index] = draw(model, vertices, expression, Placement(matrix, zoom, shift), size)
-        landmarks[index] = points[:, :2] * zoom + shift
-        scale[index] = zoom * brow_chin(points)
+        pictures[index] = shown.cut(draw(model, vertices, expression, Placement(matrix, zoom, shift), shown.whole))
+        landmarks[index] = shown.inside(points[:, :2] * zoom + shift)
+        scale[index] = zoom * brow_chin(points) * (shown.whole / size)
     if audio:
         wave = synthesise(
             utterance.phonemes, frames * SAMPLES_PER_FRAME, person.pitch_hz, person.tract, sound_rng, utterance.stresses
