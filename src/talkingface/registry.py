@@ -49,7 +49,7 @@ BUILTIN = {
     ("renderer", "lia"): ("talkingface.renderers:LIARenderer", "flow-warped StyleGAN2 synthesis of LIA"),
     ("renderer", "facevid2vid"): (
         "talkingface.renderers:FaceVid2VidRenderer",
-        "feature volume moved by 3-D keypoints, SPADE or plain decoder (face-vid2vid, LivePortrait, Takin-ADA)",
+        "feature volume moved by 3D keypoints, SPADE or plain decoder (face-vid2vid, LivePortrait)",
     ),
     ("audio", "hubert"): (
         "talkingface.audio:HubertSpeech",
