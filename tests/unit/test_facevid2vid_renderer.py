@@ -11,8 +11,10 @@ from talkingface.core.motion_spec import MotionSpec
 from talkingface.core.nn.enlarged import EnlargedConv
 from talkingface.core.nn.spectral import SpectralConv2d
 from talkingface.core.nn.volume import enlarge, volume_grid
-from talkingface.renderers import FaceVid2VidRenderer, PatchDiscriminator
+from talkingface.core.nn.winograd import WinogradConv
+from talkingface.renderers import FaceVid2VidRenderer, PatchDiscriminator, fused
 from talkingface.renderers.dense_motion import DenseMotion, gaussians
+from talkingface.renderers.spade_decoder import SpadeDecoder
 
 SMALL = {"size": 64, "width": 0.125, "depth": 4}
 
@@ -278,3 +280,24 @@ def test_enlarged_convolution_is_that_of_the_enlarged_map(dims, factor):
     torch.testing.assert_close(
         EnlargedConv(conv, factor)(features), conv(enlarge(features, factor)), atol=1e-5, rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("size", [(8, 8), (12, 20), (4, 4)])
+@torch.no_grad()
+def test_winograd_convolution_is_the_direct_one(size):
+    torch.manual_seed(0)
+    conv, features = torch.nn.Conv2d(32, 5, 3, padding=1), torch.randn(2, 32, *size)
+    torch.testing.assert_close(WinogradConv(conv)(features), conv(features), atol=1e-4, rtol=0)
+
+
+@torch.no_grad()
+def test_fused_decoder_of_wide_layers_draws_the_same(monkeypatch):
+    """Layers as wide as the published ones go through Winograd's convolution."""
+    torch.manual_seed(0)
+    decoder = SpadeDecoder(16, 0.125, 2).eval()
+    guide = torch.randn(1, 16, 16, 16)
+    want = decoder(guide)
+    monkeypatch.setattr(fused, "WINOGRAD_CHANNELS", 8)
+    quick = fused.fuse(decoder, torch.float32)
+    assert sum(isinstance(module, WinogradConv) for module in quick.modules()) > 30
+    torch.testing.assert_close(quick(guide), want, atol=1e-4, rtol=0)

@@ -126,7 +126,7 @@ class FaceVid2VidRenderer(Renderer):
         """
         (encoder,) = self._wired
         copied = copy.deepcopy(self, {id(encoder): encoder}).eval().requires_grad_(False)
-        fuse(copied)
+        fuse(copied, dtype)
         copied.warping.to(dtype)
         copied.decoder.to(dtype)
         return copied
