@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from talkingface.core.errors import ShapeError
-from talkingface.core.images import center_square, resize, to_float, to_uint8
+from talkingface.core.images import center_square, resize, seen_at, to_float, to_uint8
 
 
 def test_convention_black_is_minus_one_and_white_is_one():
@@ -79,3 +79,12 @@ def test_the_square_is_cut_from_the_middle(shape, columns):
 def test_a_tall_video_is_cut_at_top_and_bottom():
     frames = np.random.default_rng(0).integers(0, 255, (2, 10, 4, 3), dtype=np.uint8)
     assert np.array_equal(center_square(frames), frames[:, 3:7])
+
+
+def test_a_picture_of_a_renderers_size_is_averaged_to_what_a_network_sees():
+    large = torch.arange(3 * 16.0).view(1, 3, 4, 4)
+    assert seen_at(large, 2)[0, 0].tolist() == [[2.5, 4.5], [10.5, 12.5]]
+    assert seen_at(large, 4) is large
+    for size in (3, 8):
+        with pytest.raises(ShapeError, match="expected"):
+            seen_at(large, size)

@@ -111,7 +111,7 @@ def test_a_checkpoint_describes_its_parts_in_plain_json():
     task().on_save_checkpoint(checkpoint)
     about = checkpoint["talkingface"]
     assert about["parts"]["motion_encoder"]["class_path"] == "talkingface.motion.LatentMotion"
-    assert about["parts"]["renderer"]["init_args"] == TINY
+    assert about["parts"]["renderer"]["init_args"] == {**TINY, "from_portrait": False}
     assert "hyper_parameters" not in checkpoint
 
 

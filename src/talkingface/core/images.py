@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from talkingface.core.checks import check_image
 from talkingface.core.errors import ShapeError
 
 
@@ -54,6 +55,29 @@ def resize(images: Tensor, size: int | tuple[int, int]) -> Tensor:
     if tuple(images.shape[-2:]) == target:
         return images
     return functional.interpolate(images, target, mode="bilinear", align_corners=False, antialias=True)
+
+
+def seen_at(image: Tensor, size: int) -> Tensor:
+    """A picture at the size that a network sees; a larger one, as its renderer makes, is averaged over whole pixels.
+
+    Args:
+        image: float ``(B, 3, n * size, n * size)`` in ``[-1, 1]``, n = 1, 2, …
+        size: what the network was built for, in pixels.
+
+    Returns:
+        ``(B, 3, size, size)``.
+
+    Raises:
+        ShapeError: for any other size.
+
+    >>> seen_at(torch.zeros(1, 3, 512, 512), 256).shape
+    torch.Size([1, 3, 256, 256])
+    """
+    times = image.shape[-1] // size
+    if times > 1 and image.shape[-2:] == (times * size, times * size):
+        image = functional.avg_pool2d(image, times)
+    check_image(image, size=size)
+    return image
 
 
 def center_square(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:

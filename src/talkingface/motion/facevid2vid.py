@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from talkingface.core.checks import check_image
 from talkingface.core.errors import ConfigError
+from talkingface.core.images import seen_at
 from talkingface.core.interfaces import MotionEncoder
 from talkingface.core.motion_spec import MotionSpec
 from talkingface.motion.keypoint_detector import KeypointDetector
@@ -38,11 +38,9 @@ class FaceVid2VidMotion(MotionEncoder):
 
     def forward(self, image: Tensor) -> Tensor:
         """``(N, 3, size, size)`` in ``[-1, 1]`` → motion ``(N, D)``; the keypoint detector is not run."""
-        check_image(image, size=self.size)
-        return self.spec.pack(**self.estimator((image + 1) / 2))  # published weights want [0, 1]
+        return self.spec.pack(**self.estimator((seen_at(image, self.size) + 1) / 2))  # published weights want [0, 1]
 
     def canonical(self, image: Tensor) -> Tensor:
         """Canonical keypoints ``(N, K, 3)`` of pictures ``(N, 3, size, size)``; the estimator is not run."""
-        check_image(image, size=self.size)
-        keypoints: Tensor = self.detector((image + 1) / 2)
+        keypoints: Tensor = self.detector((seen_at(image, self.size) + 1) / 2)
         return keypoints

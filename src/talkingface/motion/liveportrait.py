@@ -2,9 +2,9 @@
 
 from torch import Tensor, nn
 
-from talkingface.core.checks import check_image
 from talkingface.core.errors import ConfigError
 from talkingface.core.geometry import LIVEPORTRAIT_BINS
+from talkingface.core.images import seen_at
 from talkingface.core.interfaces import MotionEncoder
 from talkingface.core.motion_spec import MotionSpec
 from talkingface.motion.convnext import EPS, STRIDE, ConvNeXt
@@ -43,12 +43,12 @@ class LivePortraitMotion(MotionEncoder):
         """Motion and canonical keypoints of a picture, in one pass.
 
         Args:
-            image: ``(N, 3, size, size)`` in ``[-1, 1]``.
+            image: ``(N, 3, size, size)`` in ``[-1, 1]``, or a whole multiple of it, as a renderer of 512 px makes.
 
         Returns:
             Motion ``(N, D)``, and canonical keypoints ``(N, K, 3)``.
         """
-        check_image(image, size=self.size)
+        image = seen_at(image, self.size)
         code = self.norm(self.trunk((image + 1) / 2).mean((-2, -1)))  # published weights want [0, 1]
         found = {name: head(code).float() for name, head in self.heads.items()}
         canonical = found.pop("canonical").unflatten(-1, (-1, 3))

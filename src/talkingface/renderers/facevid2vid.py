@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from talkingface.core.checks import check_image, check_shape
+from talkingface.core.checks import check_shape
 from talkingface.core.errors import ConfigError
+from talkingface.core.images import seen_at
 from talkingface.core.interfaces import MotionEncoder, Renderer
 from talkingface.core.motion_spec import MotionKind
 from talkingface.core.nn.volume import ConvBlock
@@ -89,15 +90,13 @@ class FaceVid2VidRenderer(Renderer):
         """Everything that depends on the portrait alone.
 
         Args:
-            image: ``(N, 3, size, size)`` in ``[-1, 1]``, of the size that it sees or of the size that it makes.
+            image: ``(N, 3, size, size)`` in ``[-1, 1]``, of the size that it sees or a whole multiple of it.
 
         Returns:
             Features are the volume ``(N, C, depth, size/4, size/4)`` and the four channels of it that dense motion is
             judged by; identity is the volume's mean over the picture, ``(N, C * depth)``.
         """
-        check_image(image, size=self.size if image.shape[-1] == self.size else self.input_size)
-        if self.size != self.input_size and image.shape[-1] == self.size:
-            image = functional.interpolate(image, size=(self.input_size, self.input_size), mode="area")
+        image = seen_at(image, self.input_size)
         (encoder,) = self._wired
         motion, canonical = encoder.describe(image) if self._places else (encoder(image), None)
         volume: Tensor = self.encoder(image / 2 + 0.5)
