@@ -3,6 +3,8 @@
 import dataclasses
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -91,3 +93,16 @@ def test_a_clip_is_streamed_whole_and_named_after_its_set_and_seed():
     assert np.array_equal(np.concatenate(list(clips[0].stream(2))), clips[0].read(range(3)))
     assert clips[0].fingerprint() == render_set(two[0])[0].fingerprint()
     assert clips[0].fingerprint() != clips[1].fingerprint()
+
+
+def test_two_processes_that_want_a_new_set_draw_it_once():
+    program = (
+        "import sys; from talkingface.data import rendered; drawn = rendered._render\n"
+        "rendered._render = lambda *args: (print('drawn'), drawn(*args))\n"
+        "wanted = rendered.RenderedSet('test', 3, 1, 3, 32, 0)\n"
+        "assert len(rendered.render_set(wanted)[0]) == 3"
+    )
+    both = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=120)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sorted(said) == ["", "drawn\n"]

@@ -4,7 +4,6 @@
 """
 
 import copy
-import fcntl
 import json
 import os
 import platform
@@ -32,7 +31,7 @@ from talkingface.bench.reenactment import judge, scored_systems, write_side_by_s
 from talkingface.bench.runner import is_here
 from talkingface.bench.speaking import judge_speech
 from talkingface.core.errors import TalkingFaceError
-from talkingface.core.files import atomic_folder
+from talkingface.core.files import atomic_folder, made_once
 from talkingface.core.provenance import git_commit
 from talkingface.evaluation.leakage import Codes, encode_clips, identity_leakage
 from talkingface.evaluation.scoring import Extractors, Scorer, metric_class, needed_features
@@ -107,10 +106,8 @@ def parameters(animator: Animator) -> int:
 def _fitted(fit: Job) -> Path:
     """Folder of a trained model; trained now unless it was before, and never by two processes at once."""
     folder = Path(fit["folder"])
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # variants of stage 2 share one stage 1; the system frees a dead one's lock
-        if not folder.is_dir():
+    with made_once(folder) as missing:  # variants of stage 2 share one stage 1
+        if missing:
             stage1 = _fitted(fit["representation"]) if fit["representation"] else None
             with atomic_folder(folder) as part:
                 _train(fit, part, stage1)

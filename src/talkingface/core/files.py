@@ -1,5 +1,6 @@
 """Output files appear whole or not at all: write aside, then rename."""
 
+import fcntl
 import os
 import shutil
 import uuid
@@ -54,6 +55,23 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
             os.replace(part, path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def made_once(path: str | Path) -> Iterator[bool]:
+    """Let one process make what several want; the others wait until it is there.
+
+    Args:
+        path: what is wanted. The lock lies beside it, and the system frees that of a process that died.
+
+    Yields:
+        Whether it is still to be made, by the caller, now.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield not path.exists()
 
 
 def write_text(path: str | Path, text: str) -> None:

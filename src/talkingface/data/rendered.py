@@ -16,7 +16,7 @@ from rich.progress import track
 from torch import Tensor
 
 from talkingface.core.cache import cache_folder
-from talkingface.core.files import atomic_folder
+from talkingface.core.files import atomic_folder, made_once
 from talkingface.data import synthetic
 from talkingface.data.synthetic import render_clip, split_identities
 
@@ -128,7 +128,9 @@ def render_set(wanted: RenderedSet, processes: int = 1) -> list[RenderedClip]:
     if not keys:
         return []
     if not folder.is_dir():
-        _render(wanted, keys, folder, processes)
+        with made_once(folder) as missing:
+            if missing:
+                _render(wanted, keys, folder, processes)
     frames = np.load(folder / "frames.npy", mmap_mode="r", allow_pickle=False)
     labels = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in LABELS}
     sound = (
