@@ -12,7 +12,8 @@ from talkingface.core.nn.enlarged import EnlargedConv
 from talkingface.core.nn.spectral import SpectralConv2d
 from talkingface.core.nn.volume import enlarge, volume_grid
 from talkingface.core.nn.winograd import WinogradConv
-from talkingface.renderers import FaceVid2VidRenderer, PatchDiscriminator, fused
+from talkingface.renderers import FaceVid2VidRenderer, PatchDiscriminator
+from talkingface.renderers import fused as fusing
 from talkingface.renderers.dense_motion import DenseMotion, gaussians
 from talkingface.renderers.spade_decoder import SpadeDecoder
 
@@ -297,7 +298,7 @@ def test_fused_decoder_of_wide_layers_draws_the_same(monkeypatch):
     decoder = SpadeDecoder(16, 0.125, 2).eval()
     guide = torch.randn(1, 16, 16, 16)
     want = decoder(guide)
-    monkeypatch.setattr(fused, "WINOGRAD_CHANNELS", 8)
-    quick = fused.fuse(decoder, torch.float32)
+    monkeypatch.setattr(fusing, "WINOGRAD_CHANNELS", 8)
+    quick = fusing.fuse(decoder, torch.float32)
     assert sum(isinstance(module, WinogradConv) for module in quick.modules()) > 30
     torch.testing.assert_close(quick(guide), want, atol=1e-4, rtol=0)

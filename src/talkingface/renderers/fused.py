@@ -1,7 +1,8 @@
 """Face-vid2vid's networks for inference: the same pictures from fewer operations.
 
 Batch norms, spectral norms and the 1x1 convolution of a shortcut's shift are folded into the convolutions before them,
-enlargements into those behind them; modulations of one block share their first convolution.
+enlargements into those behind them; modulations of one block share their first convolution; wide convolutions in
+float32 become Winograd's.
 """
 
 from typing import cast
@@ -59,9 +60,8 @@ class FusedSpadeBlock(nn.Module):
     def __init__(self, block: SpadeBlock, factor: int, dtype: torch.dtype) -> None:
         super().__init__()
         norms = [block.norm_0, block.norm_1] + ([] if block.norm_s is None else [block.norm_s])
-        shared = _conv(
-            torch.cat([norm.shared.weight for norm in norms]), torch.cat([_bias(norm.shared) for norm in norms])
-        )
+        firsts = [norm.shared for norm in norms]
+        shared = _conv(torch.cat([conv.weight for conv in firsts]), torch.cat([_bias(conv) for conv in firsts]))
         self.count = len(norms)
         self.shared = _quick(shared, dtype) if factor == 1 else EnlargedConv(shared, factor)
         modulations = [_modulation(norm, norm.beta.weight, _bias(norm.beta)) for norm in norms[:2]]
@@ -102,7 +102,7 @@ class FusedSpadeDecoder(nn.Module):
 
     def __init__(self, decoder: SpadeDecoder, dtype: torch.dtype) -> None:
         super().__init__()
-        self.first, self.to_rgb, self.shuffle = decoder.first, decoder.to_rgb, decoder.shuffle
+        self.first, self.to_rgb, self.shuffle = _quick(decoder.first, dtype), decoder.to_rgb, decoder.shuffle
         factors = [1] * len(decoder.middle) + [2, 4]
         blocks = [cast(SpadeBlock, block) for block in (*decoder.middle, *decoder.up)]
         self.blocks = nn.ModuleList(
