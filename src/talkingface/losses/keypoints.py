@@ -22,6 +22,7 @@ def keypoint_prior(points: Tensor) -> Tensor:
     Returns:
         Scalar, at least ``0.1 K``.
 
+    >>> import torch
     >>> round(keypoint_prior(torch.eye(3)[None] - 1 / 3 + 0.33).item(), 4)
     0.3
     """
