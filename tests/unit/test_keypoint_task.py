@@ -16,6 +16,7 @@ from talkingface.tasks.keypoints import KEYPOINT_LOSSES
 
 SIZE = 64
 PRIORS = {"equivariance": 10.0, "keypoint_prior": 10.0, "head_pose": 20.0, "deformation": 5.0}
+PICTURES = ("source", "driving", "positive")
 ALL = {"l1": 1.0, **PRIORS, "canonical": 10.0, "landmark": 5.0}
 
 
@@ -188,3 +189,11 @@ def test_feature_matching_teaches_the_renderer_and_not_the_discriminator(batch, 
     without, strong = gradients(0.0), gradients(100.0)
     torch.testing.assert_close(strong[0], without[0])
     assert (strong[1] - without[1]).abs().max() > without[1].abs().max()
+
+
+def test_pictures_of_twice_the_size_that_is_seen_are_trained_on(batch, logged):
+    large = {**batch, **{name: batch[name].repeat_interleave(2, 2).repeat_interleave(2, 3) for name in PICTURES}}
+    model = task(ALL, lambda motion: FaceVid2VidRenderer(motion, size=SIZE, output=2 * SIZE, width=0.0625, depth=4))
+    model.training_step(large, 0).backward()
+    assert model(large["source"], large["driving"]).image.shape == (2, 3, 2 * SIZE, 2 * SIZE)
+    assert all(torch.isfinite(value) for value in logged.values())
