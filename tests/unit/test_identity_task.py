@@ -91,7 +91,7 @@ def trained(weight, estimator=CLUBSample, steps=500):
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
-    return terms.accuracy.item(), *probe(encoder, world), sum(bounds[-50:]) / 50
+    return terms.measured["identity_accuracy"].item(), *probe(encoder, world), sum(bounds[-50:]) / 50
 
 
 @pytest.mark.parametrize("estimator", [CLUBSample, CLUB, CLUBMean])

@@ -1,7 +1,6 @@
 """Identity decoupling: metric learning and mutual information (AniTalker, section 3.2, supplement 2.2.1)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -13,22 +12,7 @@ from talkingface.core.records import PairBatch
 from talkingface.losses import CLUB, CLUBSample, MetricLearning
 from talkingface.motion import LatentMotion
 from talkingface.tasks.optim import Adam, frozen
-
-
-@dataclass(frozen=True)
-class IdentityTerms:
-    """One step's identity losses.
-
-    Args:
-        losses: what the encoder minimises, by name: ``metric`` and, with an estimator, ``mutual_information`` in nats a
-            dimension of the motion latent.
-        learning: what the estimator minimises; empty without one.
-        accuracy: share that the metric loss judges right, in ``[0, 1]``.
-    """
-
-    losses: dict[str, Tensor]
-    learning: dict[str, Tensor]
-    accuracy: Tensor
+from talkingface.tasks.terms import MotionTerms
 
 
 class IdentityLosses(nn.Module):
@@ -105,13 +89,17 @@ class IdentityLosses(nn.Module):
         code: ImageCode = self._wired[0].image_encoder(pictures)
         return code
 
-    def forward(self, code: ImageCode, batch: PairBatch, step: int) -> IdentityTerms:
+    def forward(self, code: ImageCode, batch: PairBatch, step: int) -> MotionTerms:
         """The terms of one step.
 
         Args:
             code: of :meth:`encode`.
             batch: whose labels count.
             step: seed of the bound's negatives.
+
+        Returns:
+            Losses ``metric`` and, with an estimator, ``mutual_information`` in nats a dimension of the motion latent,
+            and what that estimator minimises; ``identity_accuracy``, the share that the metric loss judges right.
         """
         (encoder,) = self._wired
         with torch.autocast(code.code.device.type, enabled=False):  # tiny, and a margin of 0.2 needs precise cosines
@@ -122,14 +110,19 @@ class IdentityLosses(nn.Module):
                 anchor, positive, negative, batch["identity"], batch["negative_identity"]
             )
             if self.estimator is None:
-                return IdentityTerms({"metric": metric}, {}, accuracy)
+                return MotionTerms({"metric": metric}, measured={"identity_accuracy": accuracy})
             width = embedding.shape[1]
             who = functional.normalize(embedding.detach()) * width**0.5
             motion = _standardised(encoder.motion_features(code))
             generator = torch.Generator().manual_seed(step)  # not torch's own: a resumed run must draw the same
             bound = frozen(self.estimator)(who, motion, generator=generator) / width
             learning = self.estimator.learning_loss(who, motion.detach()) / width
-        return IdentityTerms({"metric": metric, "mutual_information": bound}, {"estimator": learning}, accuracy)
+        return MotionTerms(
+            {"metric": metric, "mutual_information": bound},
+            {"estimator": learning},
+            {"identity_accuracy": accuracy},
+            {"mutual_information": self.ramp(step)},
+        )
 
     def ramp(self, step: int) -> float:
         """How much the bound counts, in ``[0, 1]``."""

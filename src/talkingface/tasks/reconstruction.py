@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 import lightning as L
@@ -24,6 +23,7 @@ from talkingface.tasks.adversarial import ADVERSARIAL_LOSSES, check_game, play
 from talkingface.tasks.identity import IdentityLosses
 from talkingface.tasks.keypoints import KEYPOINT_LOSSES, KeypointLosses
 from talkingface.tasks.optim import Adam, check_gradients, clip_by_group, joint_optimizer
+from talkingface.tasks.terms import MotionTerms
 
 # name of a loss that needs a part → that argument of the task
 PARTS = {
@@ -40,21 +40,6 @@ ROWS = {
     "model": "this model",
     "truth": "ground truth",
 }
-
-
-@dataclass(frozen=True)
-class MotionTerms:
-    """Losses of one step that look at motion, not at pictures.
-
-    Args:
-        losses: what the motion encoder minimises, by name.
-        learning: what further players minimise.
-        measured: what is logged only.
-    """
-
-    losses: dict[str, Tensor] = field(default_factory=dict)
-    learning: dict[str, Tensor] = field(default_factory=dict)
-    measured: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Reconstruction(L.LightningModule):
@@ -149,7 +134,7 @@ class Reconstruction(L.LightningModule):
         if self.discriminator is not None:
             fooling, learning["discriminator"] = play(self.discriminator, fake, real, self.loss_weights)
             terms |= fooling
-        weighted = [self._weight(name) * value for name, value in terms.items()]
+        weighted = [self.loss_weights[name] * seen.ramps.get(name, 1.0) * value for name, value in terms.items()]
         total = torch.stack([*weighted, *learning.values()]).sum()
         logged = {**terms, **learning, **seen.measured, "loss": total}
         values = {f"train/{name}": value.detach() for name, value in logged.items()}
@@ -163,24 +148,16 @@ class Reconstruction(L.LightningModule):
         if self.keypoints is not None:
             sight = self.keypoints.look(batch, self.loss_weights, self.global_step)
             motion = sight.motion
-            terms = MotionTerms(self.keypoints(sight, source, batch, self.loss_weights))
+            losses = self.keypoints(sight, source, batch, self.loss_weights)
+            terms = MotionTerms(losses, ramps={"canonical": self.keypoints.ramp(self.global_step)})
         elif self.identity is not None:
             code = self.identity.encode(batch)
             motion = self.motion_encoder.motion_of(ImageCode(code.code[: len(batch["driving"])], ()))
-            found = self.identity(code, batch, self.global_step)
-            terms = MotionTerms(found.losses, found.learning, {"identity_accuracy": found.accuracy})
+            terms = self.identity(code, batch, self.global_step)
         else:
             motion = self.motion_encoder(batch["driving"])
         fake: Tensor = self.renderer(source, motion).image
         return fake, terms
-
-    def _weight(self, name: str) -> float:
-        weight = self.loss_weights[name]
-        if name == "mutual_information" and self.identity is not None:
-            return weight * self.identity.ramp(self.global_step)
-        if name == "canonical" and self.keypoints is not None:
-            return weight * self.keypoints.ramp(self.global_step)
-        return weight
 
     def validation_step(self, batch: PairBatch, batch_idx: int) -> None:
         """Judge the model beside copying the source, its own negative control and the ground truth."""
