@@ -28,6 +28,8 @@ REGIONS: dict[Region, Sequence[int]] = {
     "lips": LIPS,
     "eyes": EYES,
 }
+# What moves with a region beside the expression.
+RIGID: dict[Region, tuple[str, ...]] = {"all": ("pose", "translation", "scale"), "pose": ("pose", "translation")}
 # Keypoints whose expression absolute driving takes over whole, and single axes of others: the rest is identity.
 ABSOLUTE = (1, 2, 6, *range(11, 21))
 ABSOLUTE_AXES = ((3, 1), (4, 1), (5, 2), (8, 2), (9, 1), (9, 2))  # keypoint, axis
@@ -141,9 +143,7 @@ def _only(region: Region, own: dict[str, Tensor], moved: dict[str, Tensor], take
     """Take of the moved parts what belongs to a region, the portrait's own for the rest."""
     batch = torch.broadcast_shapes(own["pose"].shape, moved["pose"].shape)[:-1]
     own, moved = ({name: part.expand(*batch, -1) for name, part in parts.items()} for parts in (own, moved))
-    turning = ("pose", "translation") if region in ("all", "pose") else ()
-    names = {*turning, "scale"} if region == "all" else set(turning)
-    parts = {name: (moved if name in names else own)[name] for name in own}
+    parts = own | {name: moved[name] for name in RIGID.get(region, ())}
     keep = taken.flatten().to(own["expression"].device)
     return SPEC.pack(**parts | {"expression": torch.where(keep, moved["expression"], own["expression"])})
 

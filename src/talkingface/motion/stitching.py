@@ -59,11 +59,8 @@ class Retargeting(Component):
         Returns:
             To be added to keypoints, ``(B, K, 3)``.
         """
-        self._check(source)
         check_shape(now, (len(source), 2), "eye ratios")
-        check_shape(target, (len(source), 1), "target eye ratio")
-        offsets: Tensor = self.eyes(torch.cat((source.flatten(1), now, target), -1))
-        return offsets.view_as(source)
+        return self._opened(self.eyes, source, now, target, "target eye ratio")
 
     def open_lips(self, source: Tensor, now: Tensor, target: Tensor) -> Tensor:
         """Offsets that open or close the lips.
@@ -76,10 +73,13 @@ class Retargeting(Component):
         Returns:
             To be added to keypoints, ``(B, K, 3)``.
         """
-        self._check(source)
         check_shape(now, (len(source), 1), "lip ratio")
-        check_shape(target, (len(source), 1), "target lip ratio")
-        offsets: Tensor = self.lips(torch.cat((source.flatten(1), now, target), -1))
+        return self._opened(self.lips, source, now, target, "target lip ratio")
+
+    def _opened(self, network: nn.Module, source: Tensor, now: Tensor, target: Tensor, name: str) -> Tensor:
+        self._check(source)
+        check_shape(target, (len(source), 1), name)
+        offsets: Tensor = network(torch.cat((source.flatten(1), now, target), -1))
         return offsets.view_as(source)
 
     def _check(self, *points: Tensor) -> None:
