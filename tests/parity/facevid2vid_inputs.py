@@ -28,6 +28,28 @@ def weights(oracle: Any, keys: str) -> dict[str, Tensor]:
     return metric_weights.tensors(oracle, {name: entry["shape"] for name, entry in oracle.json(keys).items()})
 
 
+def spectral(oracle: Any, name: str, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """The singular vectors of a weight, after ten power iterations in float64."""
+    matrix = weight.flatten(1).double()
+    left = torch.from_numpy(oracle.random(name).standard_normal(len(matrix))).float().double()
+    left = left / left.norm()
+    for _ in range(10):
+        right = matrix.mT @ left
+        right = right / right.norm()
+        left = matrix @ right
+        left = left / left.norm()
+    return left.float(), right.float()
+
+
+def filled(oracle: Any, keys: str) -> dict[str, Tensor]:
+    """Every tensor of a published layout, singular vectors included."""
+    tensors = weights(oracle, keys)
+    for name in [name for name in tensors if name.endswith(".weight_u")]:
+        start = name.removesuffix("_u")
+        tensors[name], tensors[f"{start}_v"] = spectral(oracle, name, tensors[f"{start}_orig"])
+    return tensors
+
+
 def expected(oracle: Any, name: str) -> Tensor:
     """The stored values of an array, or the array itself where all of it is stored."""
     values = torch.from_numpy(oracle.numbers[f"{name}/val"])

@@ -3,47 +3,27 @@
 Tolerances are the reference's: 2e-4 of the array's standard deviation for features, 1e-3 for pictures in [0, 1].
 """
 
-import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from parity import facevid2vid_inputs as inputs
-from talkingface.core.component import load_exactly
+from talkingface.convert import facevid2vid as facevid2vid_names
+from talkingface.convert import liveportrait as liveportrait_names
+from talkingface.convert.fill import fill, refuse
+from talkingface.convert.names import Rules, published_names
+from talkingface.convert.volume_renderer import PLAIN, SPADE
 from talkingface.core.interfaces import MotionEncoder
 from talkingface.core.motion_spec import MotionSpec
 from talkingface.core.records import Source
 from talkingface.renderers import FaceVid2VidRenderer, PatchDiscriminator, warping
 
+Part = TypeVar("Part", bound=nn.Module)
 FEATURES, PICTURES = 2e-4, 1e-3
 SECTION = "facevid2vid"
-# how the published names of each module become ours, first match first
-RENAMED = [
-    (r"^(first|second|down_blocks|resblocks_3d)\.", r"encoder.\1."),
-    (r"^encoder\.second", "encoder.lift"),
-    (r"^encoder\.down_blocks", "encoder.down"),
-    (r"^encoder\.resblocks_3d\.3dr", "encoder.residual."),
-    (r"^dense_motion_network\.compress\.", "compress.conv."),
-    (r"^dense_motion_network\.norm\.", "compress.norm."),
-    (r"^dense_motion_network\.", "warping.dense_motion."),
-    (r"hourglass\.encoder\.down_blocks", "hourglass.down"),
-    (r"hourglass\.decoder\.up_blocks", "hourglass.up"),
-    (r"hourglass\.decoder\.(conv|norm)", r"hourglass.last.\1"),
-    (r"^third\.", "warping.flatten."),
-    (r"^fourth\.", "warping.mix."),
-    (r"^decoder\.fc\.", "decoder.first."),
-    (r"G_middle_", "middle."),
-    (r"decoder\.up_(\d)", r"decoder.up.\1"),
-    (r"mlp_shared\.0", "shared"),
-    (r"mlp_(gamma|beta)", r"\1"),
-    (r"decoder\.conv_img(\.0)?", "decoder.to_rgb"),
-    (r"^up_blocks\.", "decoder.up."),
-    (r"^resblocks_2d\.2dr", "decoder.residual."),
-    (r"^final\.", "decoder.to_rgb."),
-]
 
 
 class Standing(MotionEncoder):
@@ -60,45 +40,9 @@ class Standing(MotionEncoder):
         return image.new_zeros(len(image), self.spec.num_keypoints, 3)
 
 
-def spectral(oracle: Any, name: str, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """The singular vectors of a weight, after ten power iterations in float64."""
-    matrix = weight.flatten(1).double()
-    left = torch.from_numpy(oracle.random(name).standard_normal(len(matrix))).float().double()
-    left = left / left.norm()
-    for _ in range(10):
-        right = matrix.mT @ left
-        right = right / right.norm()
-        left = matrix @ right
-        left = left / left.norm()
-    return left.float(), right.float()
-
-
-def filled(oracle: Any, keys: str) -> dict[str, Tensor]:
-    """Every tensor of a published layout, singular vectors included."""
-    tensors = inputs.weights(oracle, keys)
-    for name in [name for name in tensors if name.endswith(".weight_u")]:
-        start = name.removesuffix("_u")
-        tensors[name], tensors[f"{start}_v"] = spectral(oracle, name, tensors[f"{start}_orig"])
-    return tensors
-
-
-def renamed(tensors: dict[str, Tensor], rules: list[tuple[str, str]]) -> dict[str, Tensor]:
-    ours = {}
-    for name, tensor in tensors.items():
-        for pattern, replacement in [
-            *rules,
-            (r"weight_orig$", "weight"),
-            (r"weight_u$", "left"),
-            (r"weight_v$", "right"),
-        ]:
-            name = re.sub(pattern, replacement, name)
-        ours[name] = tensor
-    return ours
-
-
-def load(part: nn.Module, tensors: dict[str, Tensor]) -> None:
-    load_exactly(part, tensors, "the oracle")
-    part.eval()
+def load(part: Part, rules: Rules, tensors: dict[str, Tensor]) -> Part:
+    refuse(fill(part, published_names(part, rules), tensors, "the oracle"), "the oracle")
+    return part.eval()
 
 
 def close(oracle: Any, name: str, ours: Tensor, tolerance: float) -> None:
@@ -116,15 +60,9 @@ def features_close(oracle: Any, name: str, ours: Tensor) -> None:
 def liveportrait(oracle: Callable[[str, str], Any]) -> FaceVid2VidRenderer:
     renderer = FaceVid2VidRenderer(Standing(21), output=512)
     tensors = {}
-    for letter, start in (
-        ("F_appearance_feature_extractor", ""),
-        ("W_warping_module", ""),
-        ("G_spade_generator", "decoder."),
-    ):
-        part = filled(oracle(SECTION, f"lp_{letter[0]}"), f"liveportrait_{letter}_keys.json")
-        tensors |= {start + name: tensor for name, tensor in part.items()}
-    load(renderer, renamed(tensors, RENAMED))
-    return renderer
+    for module in ("F_appearance_feature_extractor", "W_warping_module", "G_spade_generator"):
+        tensors |= inputs.filled(oracle(SECTION, f"lp_{module[0]}"), f"liveportrait_{module}_keys.json")
+    return load(renderer, liveportrait_names.RENDERER, tensors)
 
 
 @torch.no_grad()
@@ -169,7 +107,8 @@ def test_spade_decoder_at_512_px(liveportrait, oracle):
 def test_generator_of_the_open_facevid2vid(oracle, decoder):
     numbers = oracle(SECTION, f"fv_generator_{decoder}")
     renderer = FaceVid2VidRenderer(Standing(15), decoder="plain" if decoder == "original" else "spade")
-    load(renderer, renamed(filled(numbers, f"facevid2vid_generator_{decoder}_keys.json"), RENAMED))
+    tensors = inputs.filled(numbers, f"facevid2vid_generator_{decoder}_keys.json")
+    load(renderer, PLAIN if decoder == "original" else SPADE, tensors)
     source = renderer.appearance(inputs.image(numbers, "source_image") * 2 - 1)
     start, first, second = (
         inputs.tensor(numbers, name, (1, 15, 3), 0.3) for name in ("kp_source15", "kp_driving15", "kp_driving15_2")
@@ -189,13 +128,8 @@ def test_generator_of_the_open_facevid2vid(oracle, decoder):
 @torch.no_grad()
 def test_patch_discriminator(oracle):
     numbers = oracle(SECTION, "fv_discriminator")
-    critic = PatchDiscriminator()
-    rules = [
-        (r"^discs\.1\.down_blocks\.(\d)\.conv", r"critics.0.convs.\1"),
-        (r"^discs\.1\.conv", "critics.0.logit"),
-        *((rf"^discs\.1\.down_blocks\.{block}\.norm", f"critics.0.norms.{block - 1}") for block in (1, 2, 3)),
-    ]
-    load(critic, renamed(filled(numbers, "facevid2vid_discriminator_keys.json"), rules))
+    tensors = inputs.filled(numbers, "facevid2vid_discriminator_keys.json")
+    critic = load(PatchDiscriminator(), facevid2vid_names.CRITIC, tensors)
     image = inputs.image(numbers, "driving_image_1") * 2 - 1
     for block, maps in enumerate(critic.features(image)):
         features_close(numbers, f"feature_{block}", maps)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from parity import facevid2vid_inputs as inputs
-from parity.test_facevid2vid_renderer import PICTURES, close, filled
+from parity.test_facevid2vid_renderer import PICTURES, close
 from talkingface.convert import parts_from_checkpoint
 from talkingface.core.records import RenderOutput, Source
 from talkingface.motion import driving
@@ -33,7 +33,7 @@ class LivePortrait:
     def __init__(self, oracle: Callable[[str, str], Any]) -> None:
         self.numbers = {name: oracle(SECTION, name) for name in ("lp_pipeline", "lp_S")}
         draws = self.numbers["lp_pipeline"]
-        tree = {level: filled(draws, f"liveportrait_{keys}_keys.json") for level, keys in LIVEPORTRAIT.items()}
+        tree = {level: inputs.filled(draws, f"liveportrait_{keys}_keys.json") for level, keys in LIVEPORTRAIT.items()}
         parts = parts_from_checkpoint("liveportrait", tree)
         self.motion, self.renderer, self.retargeting = parts.values()
         images = torch.cat([inputs.image(draws, name) for name in NAMES]) * 2 - 1
@@ -109,7 +109,7 @@ def test_stitching_and_retargeting(living):
 def test_facevid2vid_from_pictures_to_picture(oracle):
     numbers = oracle(SECTION, "fv_pipeline")
     levels = ("kp_detector", "he_estimator", "generator_spade", "discriminator")
-    tree = {level.removesuffix("_spade"): filled(numbers, f"facevid2vid_{level}_keys.json") for level in levels}
+    tree = {level.removesuffix("_spade"): inputs.filled(numbers, f"facevid2vid_{level}_keys.json") for level in levels}
     parts = parts_from_checkpoint("facevid2vid", tree)
     source, moved = (inputs.image(numbers, name) * 2 - 1 for name in NAMES[:2])
     portrait = parts["renderer"].appearance(source)

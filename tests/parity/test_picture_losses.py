@@ -8,7 +8,6 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from parity import facevid2vid_inputs as inputs
-from parity.test_facevid2vid_renderer import filled
 from talkingface.convert import parts_from_checkpoint
 from talkingface.core.pyramid import gaussian_downsample
 from talkingface.losses import (
@@ -33,7 +32,7 @@ class Model:
     def __init__(self, oracle) -> None:
         self.numbers = oracle("facevid2vid", "fv_losses")
         tree = {
-            level.removesuffix("_spade"): filled(self.numbers, f"facevid2vid_{level}_keys.json") for level in LEVELS
+            name.removesuffix("_spade"): inputs.filled(self.numbers, f"facevid2vid_{name}_keys.json") for name in LEVELS
         }
         parts = parts_from_checkpoint("facevid2vid", tree)
         self.motion, self.renderer, self.discriminator = (

@@ -8,13 +8,13 @@ from torchvision.transforms.v2.functional import normalize
 from talkingface.core.checks import check_image, check_shape
 from talkingface.core.component import Component, load_exactly
 from talkingface.core.frozen import Frozen
-from talkingface.core.geometry import HOPENET_BINS, expected_degrees
+from talkingface.core.geometry import HOPENET_BINS
 from talkingface.core.images import resize
+from talkingface.core.nn.angles import AngleHeads
 from talkingface.core.tensors import read_tensors
 from talkingface.weights import find_weights
 
 SIDE = 224  # pixels
-ANGLES = ("yaw", "pitch", "roll")
 IMAGENET_MEAN, IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
@@ -43,12 +43,12 @@ class HopenetHeads(nn.Module):
         self.trunk = torchvision.models.resnet50(weights=None)
         width = self.trunk.fc.in_features
         self.trunk.fc = nn.Identity()
-        self.heads = nn.ModuleDict({f"fc_{angle}": nn.Linear(width, 66) for angle in ANGLES})
+        self.angles = AngleHeads(width, HOPENET_BINS)
 
     def forward(self, image: Tensor) -> Tensor:
         """``(B, 3, H, W)`` in ``[-1, 1]`` → yaw, pitch, roll in degrees ``(B, 3)``."""
-        features = self.trunk(normalize(resize((image + 1) / 2, SIDE), IMAGENET_MEAN, IMAGENET_STD))
-        return torch.stack([expected_degrees(head(features), HOPENET_BINS) for head in self.heads.values()], -1)
+        pose: Tensor = self.angles(self.trunk(normalize(resize((image + 1) / 2, SIDE), IMAGENET_MEAN, IMAGENET_STD)))
+        return pose
 
 
 class Hopenet(Component):
@@ -72,8 +72,8 @@ class Hopenet(Component):
         tensors = {name: value for name, value in network.state_dict().items() if name.endswith("num_batches_tracked")}
         for name, value in read_tensors(path).items():
             if not name.startswith("fc_finetune."):  # of an experiment; nothing reads it either
-                owner = "heads" if name.startswith("fc_") else "trunk"
-                tensors[f"{owner}.{name}"] = value.float() if value.is_floating_point() else value
+                ours = f"angles.{name.removeprefix('fc_')}" if name.startswith("fc_") else f"trunk.{name}"
+                tensors[ours] = value.float() if value.is_floating_point() else value
         load_exactly(network, tensors, str(path))
         self.network = Frozen(network)
 

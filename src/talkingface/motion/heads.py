@@ -1,12 +1,7 @@
-"""What both published motion extractors read off their trunk: keypoints, and head pose from binned angles."""
+"""What both published motion extractors read keypoints off their trunk with."""
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from talkingface.core.geometry import expected_degrees
-
-BINS = 66
-ANGLES = ("yaw", "pitch", "roll")
 # Of the weights at the start: the keypoints of a new network lie still within some hundredths, as much as the
 # expression of a released one moves them (0.08 at most), instead of being thrown across the picture.
 STD = 0.002
@@ -18,22 +13,3 @@ def keypoint_head(channels: int, width: int) -> nn.Linear:
     nn.init.trunc_normal_(layer.weight, std=STD)
     nn.init.zeros_(layer.bias)
     return layer
-
-
-class AngleHeads(nn.ModuleDict):
-    """Code → yaw, pitch and roll, each the expectation over 66 bins of three degrees.
-
-    Args:
-        channels: width of the code.
-        first_bin: degrees below zero of the first bin, :data:`~talkingface.core.geometry.LIVEPORTRAIT_BINS` or
-            :data:`~talkingface.core.geometry.HOPENET_BINS`.
-    """
-
-    def __init__(self, channels: int, first_bin: float) -> None:
-        super().__init__({angle: nn.Linear(channels, BINS) for angle in ANGLES})
-        self.first_bin = first_bin
-
-    def forward(self, code: Tensor) -> Tensor:
-        """``(N, channels)`` → yaw, pitch, roll in degrees, ``(N, 3)``."""
-        # float32 even under autocast: a bin of bfloat16 is off by a quarter
-        return torch.stack([expected_degrees(self[angle](code).float(), self.first_bin) for angle in ANGLES], -1)

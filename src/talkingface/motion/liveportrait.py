@@ -7,8 +7,9 @@ from talkingface.core.geometry import LIVEPORTRAIT_BINS
 from talkingface.core.images import seen_at
 from talkingface.core.interfaces import MotionEncoder
 from talkingface.core.motion_spec import MotionSpec
+from talkingface.core.nn.angles import AngleHeads
 from talkingface.motion.convnext import EPS, STRIDE, ConvNeXt
-from talkingface.motion.heads import AngleHeads, keypoint_head
+from talkingface.motion.heads import keypoint_head
 
 
 class LivePortraitMotion(MotionEncoder):

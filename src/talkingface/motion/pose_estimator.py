@@ -4,8 +4,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from talkingface.core.geometry import HOPENET_BINS
+from talkingface.core.nn.angles import AngleHeads
 from talkingface.core.nn.volume import ConvBlock, scaled
-from talkingface.motion.heads import AngleHeads, keypoint_head
+from talkingface.motion.heads import keypoint_head
 
 STEM = 64  # channels
 CHANNELS = (256, 512, 1024, 2048)  # of the stages
