@@ -19,11 +19,12 @@ from talkingface import registry
 from talkingface.audio import MelSpeech
 from talkingface.core.component import Component, build, wired_names
 from talkingface.core.errors import ConfigError, ShapeError
-from talkingface.core.interfaces import MotionGenerator
+from talkingface.core.interfaces import MotionEncoder, MotionGenerator
+from talkingface.core.motion_spec import MotionSpec
 from talkingface.core.records import Condition
 from talkingface.motion import LatentMotion
 
-BATCH, FRAMES, WIDTH, HEARD, CODE = 3, 9, 6, 16, 32
+BATCH, FRAMES, WIDTH, FELT, HEARD, CODE = 3, 9, 6, 4, 16, 32
 SMALL = {"dim": 32, "blocks": 1, "dropout": 0.0}
 DIFFUSION = {**SMALL, "static": 4, "hidden": 5}
 VARIANTS: dict[tuple[str, str], list[dict[str, Any]]] = {
@@ -32,10 +33,22 @@ VARIANTS: dict[tuple[str, str], list[dict[str, Any]]] = {
         {**DIFFUSION, "attributes": ["pose"], "dim": 24},
         {**DIFFUSION, "attributes": ["location", "scale", "pose"]},
         {**DIFFUSION, "attributes": ["location", "scale", "pose"], "teacher_forcing": True, "condition_dropout": 0.5},
+        {**DIFFUSION, "attributes": ["pose"], "emotions": ["neutral", "happy"], "emotion_dropout": 0.5},
     ],
 }
 WITHOUT_DRAWS = {"regression"}  # the same motion for every seed
 STEPS = 5
+
+
+class Expressive(MotionEncoder):
+    """A representation whose expression lies apart from the rest, as emotions want it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spec = MotionSpec("vector", {"expression": FELT, "pose": WIDTH - FELT})
+
+    def forward(self, image: Tensor) -> Tensor:
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -57,7 +70,8 @@ class Case:
         return part
 
     def wired(self) -> list[Component]:
-        return [LatentMotion(size=64, width=0.125, code_dim=CODE, dim=WIDTH), MelSpeech(dim=HEARD, blocks=0)]
+        latent = LatentMotion(size=64, width=0.125, code_dim=CODE, dim=WIDTH)
+        return [Expressive() if "emotions" in self.settings else latent, MelSpeech(dim=HEARD, blocks=0)]
 
 
 CASES = [
@@ -78,6 +92,7 @@ def tracks(pose: float = 10.0) -> dict[str, Tensor]:
         "pose": torch.full((BATCH, FRAMES, 3), pose),
         "location": torch.full((BATCH, FRAMES), 0.5),
         "scale": torch.full((BATCH, FRAMES), 0.4),
+        "emotion": torch.full((BATCH, FRAMES, FELT), pose / 100),
     }
 
 

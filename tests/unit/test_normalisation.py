@@ -68,20 +68,31 @@ def test_restoring_undoes_normalising():
     assert not torch.allclose(found.normalise(motion), motion)
 
 
-def test_constant_dimension_stays_quiet():
+@pytest.mark.parametrize(("share", "moves"), [(0.0, False), (0.005, False), (0.02, True)])
+def test_a_dimension_that_hardly_moves_rests_at_its_centre(share, moves):
     motion = codes()
-    motion[:, 2] = 0.7
+    motion[:, 2] = 0.7 + share * motion[:, 2]
     found = fitted(motion)
-    assert found.normalise(motion)[:, 2].abs().max() == 0
-    disturbed = motion + 1e-3  # a three-thousandth of the motion of the others
-    assert found.normalise(disturbed)[:, 2].abs().max() < 0.02
-    torch.testing.assert_close(found.restore(torch.ones(5))[2].item(), 0.7, atol=0.2, rtol=0)
+    assert found.moving.tolist() == [True, True, moves, True, True]
+    assert (found.normalise(motion)[:, 2].abs().max() > 0.9) == moves
+    rest = found.restore(torch.ones(5))[2].item()
+    assert (rest == pytest.approx(0.7, abs=0.01)) != moves
+
+
+def test_slices_of_other_units_do_not_put_each_other_to_rest():
+    """Degrees beside fractions of a face: expression moves by hundredths, the head by tens."""
+    motion = torch.cat([codes(std=20.0, dim=3), codes(std=0.01, dim=4)], dim=1)
+    apart = MotionRange(3, 4)
+    apart.fit(motion)
+    assert apart.moving.all()
+    torch.testing.assert_close(apart.normalise(motion).std(0), torch.full((7,), 0.29), atol=0.02, rtol=0)
+    assert not fitted(motion).moving[3:].any()  # the control
 
 
 def test_motion_without_any_movement_is_fitted():
     found = fitted(torch.full((3, 2), 5.0))
     assert torch.equal(found.normalise(torch.full((1, 2), 5.0)), torch.zeros(1, 2))
-    assert torch.equal(found.scale, torch.ones(2))
+    assert torch.equal(found.restore(torch.ones(2)), torch.full((2,), 5.0))
 
 
 def test_known_range_is_not_learnt_anew():

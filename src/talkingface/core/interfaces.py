@@ -1,11 +1,12 @@
 """The narrow interfaces of the zoo's parts (DESIGN, section 3)."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch.nn import Parameter
@@ -118,6 +119,14 @@ class Renderer(Component):
     def forward(self, source: Source, motion: Tensor) -> RenderOutput:
         """Render motion ``(B, D)`` on a source of the same batch size; see :class:`RenderOutput`."""
 
+    def fused(self, dtype: torch.dtype = torch.float32) -> "Renderer":
+        """A form that draws the same pictures faster, for inference alone; itself where there is none.
+
+        Args:
+            dtype: in which it computes, where it can choose.
+        """
+        return self
+
 
 class Discriminator(Component):
     """Picture → how real it looks: one logit, or one for each of its patches."""
@@ -171,13 +180,20 @@ class MotionGenerator(Component):
     """Condition → motion. The motion encoder whose motion it makes and the audio encoder are wired in first.
 
     Attributes:
+        spec: of the motion that it makes.
         attributes: names of the control tracks that it can be told; the others are refused.
     """
 
+    spec: MotionSpec
     attributes: tuple[str, ...]
 
-    def calibrate(self, motion: Tensor) -> None:
-        """Learn the range of the motion ``(N, D)`` to be made, unless it is known already; nothing by default."""
+    def calibrate(self, motion: Tensor, moods: Mapping[str, Tensor] | None = None) -> None:
+        """Learn the range of the motion to be made, and its emotions, unless they are known; nothing by default.
+
+        Args:
+            motion: of the training clips, ``(N, D)``.
+            moods: emotion → motion ``(n, D)`` of the clips that are labelled with it.
+        """
 
     @abstractmethod
     def loss(self, motion: Tensor, condition: Condition, generator: Generator | None = None) -> dict[str, Tensor]:

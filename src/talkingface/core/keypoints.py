@@ -15,6 +15,7 @@ from talkingface.core.geometry import FACE_VID2VID_PI, euler, facevid2vid_rotati
 
 KeypointConvention = Literal["liveportrait", "facevid2vid"]
 KEYPOINT_CONVENTIONS: tuple[KeypointConvention, ...] = ("liveportrait", "facevid2vid")
+LIPS = (6, 12, 14, 17, 19, 20)  # of LivePortrait's 21, whose places in the face its released weights fixed
 
 
 def keypoint_slices(convention: KeypointConvention, count: int) -> dict[str, int]:

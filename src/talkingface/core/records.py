@@ -86,7 +86,8 @@ class Condition:
         audio: ``(B, T, A)``.
         start_motion: motion of the frame before the first, ``(B, D)``.
         portrait: code of the portrait, ``(B, C)``.
-        controls: named tracks ``(B, T)`` or ``(B, T, n)``: pose in degrees, location and scale as fractions …
+        controls: named tracks ``(B, T)`` or ``(B, T, n)``: pose in degrees, location and scale as fractions, emotion as
+            the expression's difference from neutral; NaN leaves a frame free.
         mask: ``(B, T)`` bool, true where a frame exists.
     """
 

@@ -1,16 +1,21 @@
 """Motion generators: speech → motion."""
 
 from talkingface.generators.conformer_diffusion import ConformerDiffusion
+from talkingface.generators.emotion import EMOTION, NEUTRAL, EmotionCondition, over_window
 from talkingface.generators.normalisation import MotionRange
 from talkingface.generators.regression import Regression
 from talkingface.generators.variance import ATTRIBUTES, Attribute, VarianceAdapter, check_controls
 
 __all__ = [
     "ATTRIBUTES",
+    "EMOTION",
+    "NEUTRAL",
     "Attribute",
     "ConformerDiffusion",
+    "EmotionCondition",
     "MotionRange",
     "Regression",
     "VarianceAdapter",
     "check_controls",
+    "over_window",
 ]

@@ -1,16 +1,18 @@
 """From the range of motion codes to the range of a sampler, and back."""
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from talkingface.core.checks import check_finite, check_shape
-from talkingface.core.errors import ShapeError
+from talkingface.core.errors import ShapeError, WeightsError
+from talkingface.core.motion_spec import MotionSpec
 
 TAIL = 0.001  # share of values on either side that may be clipped
 MARGIN = 1.1  # room beyond the outermost values that count
-NARROWEST = 0.01  # smallest half-range, of the widest
+NARROWEST = 0.01  # of the widest half-range of a slice: what moves less is at rest
 
 
 class MotionRange(nn.Module):
@@ -24,22 +26,25 @@ class MotionRange(nn.Module):
     * not by the standard deviation, which promises nothing about skewed codes, such as eyelids that mostly rest;
     * normally distributed codes get the deviation 0.29, of the order of pictures', for which the schedule was made.
 
-    A dimension that hardly moves is not stretched: its noise would count as much as the motion of the others. Until it
-    is fitted the map is the identity, so that published weights give what they were published with.
+    A dimension that hardly moves beside the others of its slice, which share its unit, is at rest: 27 of the 63 numbers
+    of LivePortrait's expression are. It is mapped to 0, and 0 to its centre; stretched, its noise would count as much
+    as the motion of the others. Until it is fitted the map is the identity, so that published weights give what they
+    were published with.
 
     Args:
-        dim: width D of the motion.
+        widths: of the motion's slices, which add up to its width D; by default it is one.
     """
 
     centre: Tensor
     scale: Tensor
     known: Tensor
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, *widths: int) -> None:
         super().__init__()
-        self.dim = dim
-        self.register_buffer("centre", torch.zeros(dim))
-        self.register_buffer("scale", torch.ones(dim))
+        self.widths = widths
+        self.dim = sum(widths)
+        self.register_buffer("centre", torch.zeros(self.dim))
+        self.register_buffer("scale", torch.ones(self.dim))  # 0 marks what is at rest
         self.register_buffer("known", torch.tensor(False))
 
     @torch.no_grad()
@@ -62,15 +67,52 @@ class MotionRange(nn.Module):
         low = motion.kthvalue(1 + math.floor(TAIL * last), dim=0).values
         high = motion.kthvalue(1 + math.ceil((1 - TAIL) * last), dim=0).values
         half = (high - low) / 2 * MARGIN
-        widest = half.max()
+        widest = torch.cat([part.max().expand(len(part)) for part in half.split(self.widths)])
         self.centre.copy_((low + high) / 2)
-        self.scale.copy_(half.clamp(min=NARROWEST * widest) if widest > 0 else torch.ones_like(half))
+        self.scale.copy_(half * (half > NARROWEST * widest))
         self.known.fill_(True)
+
+    @property
+    def moving(self) -> Tensor:
+        """Which dimensions are not at rest, ``(D,)`` bool."""
+        return self.scale > 0
 
     def normalise(self, motion: Tensor) -> Tensor:
         """Motion ``(..., D)`` → the same with the usual values in ``[-1, 1]``; others are not clipped here."""
-        return (motion - self.centre) / self.scale
+        return (motion - self.centre) / divisor(self.scale)
 
     def restore(self, normalised: Tensor) -> Tensor:
         """Undo :meth:`normalise`, ``(..., D)``."""
         return normalised * self.scale + self.centre
+
+
+def divisor(scale: Tensor) -> Tensor:
+    """What to divide by, so that dimensions at rest, whose scale is 0, become 0."""
+    return scale.where(scale > 0, torch.inf)
+
+
+def check_made_for(spec: MotionSpec, tensors: Mapping[str, Tensor], origin: str) -> None:
+    """Refuse weights of a generator that makes another motion than the one wired in.
+
+    Args:
+        spec: of the motion encoder that is wired in.
+        tensors: the generator's, with its ``motion_range``.
+        origin: where they come from, for the message.
+
+    Raises:
+        WeightsError: with both sizes.
+    """
+    if "motion_range.centre" not in tensors:
+        return  # something is missing, which loading tells better
+    width = len(tensors["motion_range.centre"])
+    if width == spec.dim:
+        return
+    rigid = spec.dim - 3 * spec.num_keypoints
+    made, wanted = (
+        f"{size} numbers a frame ({(size - rigid) // 3} keypoints)" if spec.num_keypoints else f"{size} numbers a frame"
+        for size in (width, spec.dim)
+    )
+    raise WeightsError(
+        f"{origin} makes motion of {made}, but the motion encoder and the renderer take {wanted}. "
+        "Take all parts from one model, or train the generator on this one."
+    )

@@ -1,15 +1,20 @@
 """The baseline of every generator: motion as a plain function of speech."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import torch
 from torch import Generator, Tensor, nn
 
 from talkingface.core.checks import check_shape
+from talkingface.core.component import load_exactly
 from talkingface.core.errors import ConfigError
 from talkingface.core.interfaces import AudioEncoder, MotionEncoder, MotionGenerator
 from talkingface.core.nn import Conformer
 from talkingface.core.records import Condition
+from talkingface.core.tensors import read_tensors
 from talkingface.diffusion import check_prefix
-from talkingface.generators.normalisation import MotionRange
+from talkingface.generators.normalisation import MotionRange, check_made_for
 from talkingface.generators.variance import check_controls
 
 FIRST_WEIGHTS = 1e-3  # deviation of the last layer's: training starts at the middle of the range, which L2 likes
@@ -46,19 +51,25 @@ class Regression(MotionGenerator):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
-        width, trunk = motion_encoder.spec.dim, motion_encoder.image_encoder
-        self.motion_range = MotionRange(width)
+        self.spec, trunk = motion_encoder.spec, motion_encoder.image_encoder
+        self.motion_range = MotionRange(*self.spec.slices.values())
         self.audio_code = nn.Linear(audio_encoder.dim, dim)
-        self.start_code = nn.Linear(width, dim)
+        self.start_code = nn.Linear(self.spec.dim, dim)
         self.portrait_code = None if trunk is None else nn.Linear(trunk.code_dim, dim)
         self.conformer = Conformer(dim, blocks=blocks, dropout=dropout)
-        self.out = nn.Linear(dim, width)
+        self.out = nn.Linear(dim, self.spec.dim)
         nn.init.normal_(self.out.weight, std=FIRST_WEIGHTS)
         nn.init.zeros_(self.out.bias)
 
-    def calibrate(self, motion: Tensor) -> None:
-        """Fit the range of the motion ``(N, D)``, unless it is known."""
+    def calibrate(self, motion: Tensor, moods: Mapping[str, Tensor] | None = None) -> None:
+        """Fit the range of the motion ``(N, D)``, unless it is known; emotions have no effect."""
         self.motion_range.fit(motion)
+
+    def load_weights(self, path: str | Path) -> None:
+        """Load a safetensors file; a generator of motion of another size is refused with both sizes."""
+        tensors = read_tensors(path)
+        check_made_for(self.spec, tensors, str(path))
+        load_exactly(self, tensors, str(path))
 
     def loss(self, motion: Tensor, condition: Condition, generator: Generator | None = None) -> dict[str, Tensor]:
         """``motion``: mean squared error within the motion's range. Controls have no effect, and nothing is drawn."""

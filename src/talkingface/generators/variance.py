@@ -124,6 +124,8 @@ def check_controls(controls: Mapping[str, Tensor], attributes: Sequence[str], ba
         if name not in attributes:
             known = did_you_mean(name, attributes) or "no control at all"
             raise ConfigError(f"this generator cannot be told '{name}'; it takes: {known}.")
+        if name not in ATTRIBUTES:  # an emotion has no limits, and its width is known where it is told
+            continue
         about = ATTRIBUTES[name]
         check_shape(track, (batch, frames, about.width)[: 2 + (about.width > 1)], f"control '{name}'")
         beyond = (track < about.low) | (track > about.high)
