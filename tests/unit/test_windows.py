@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from talkingface.pipelines.windows import OVERLAP, WINDOW, Window, plan_windows, seam_ratio, stream_motion
+from talkingface.core.errors import ConfigError
+from talkingface.pipelines.windows import OVERLAP, WINDOW, LivePlan, Window, plan_windows, seam_ratio, stream_motion
 
 
 @pytest.mark.parametrize("frames", [*range(1, 8), 124, 125, 126, 149, 150, 225, 226, 1000, 15000])
@@ -34,6 +35,51 @@ def test_each_window_starts_from_the_frame_before_it_and_repeats_what_it_shares(
     parts = list(stream_motion(plan_windows(frames), torch.zeros(1, 2), walk))
     motion = torch.cat(parts, dim=1)
     assert torch.equal(motion, torch.arange(1.0, frames + 1)[None, :, None].expand(1, -1, 2))
+
+
+LIVE_PLANS = [LivePlan(), LivePlan(hop=1, lookahead=0, context=0), LivePlan(hop=10, lookahead=25, context=3)]
+
+
+@pytest.mark.parametrize("plan", LIVE_PLANS)
+@pytest.mark.parametrize("frames", [1, 7, 8, 9, 10, 13, 14, 100, 1003])
+def test_a_live_plan_adds_every_frame_once_and_no_draft_at_the_end(plan, frames):
+    windows = plan.windows(frames)
+    added = [range(window.first + window.known, window.last - window.draft) for window in windows]
+    assert [frame for part in added for frame in part] == list(range(frames))
+    assert windows[-1].draft == 0
+    assert windows[-1].last == frames
+    assert max(window.frames for window in windows) <= plan.hop + plan.lookahead + plan.context
+
+
+@pytest.mark.parametrize("plan", LIVE_PLANS)
+def test_a_window_that_ends_within_the_speech_does_not_know_its_length(plan):
+    for frames in (50, 51, 57):
+        windows = plan.windows(frames)
+        open_ended = [plan.window(number) for number in range(len(windows))]
+        assert all(one == two for one, two in zip(windows, open_ended, strict=True) if two.last <= frames)
+
+
+@pytest.mark.parametrize("plan", LIVE_PLANS)
+@pytest.mark.parametrize("frames", [1, 9, 300])
+def test_a_draft_is_neither_shown_nor_gone_on_from(plan, frames):
+    def sample(window: Window, start: Tensor, prefix: Tensor | None) -> Tensor:
+        motion = walk(window, start, prefix)
+        motion[:, window.frames - window.draft :] = torch.nan
+        return motion
+
+    motion = torch.cat(list(stream_motion(plan.windows(frames), torch.zeros(1, 2), sample)), dim=1)
+    assert torch.equal(motion, torch.arange(1.0, frames + 1)[None, :, None].expand(1, -1, 2))
+
+
+def test_the_promised_delay_is_the_formula():
+    assert LivePlan(hop=8, lookahead=5).delay(ahead=1) == pytest.approx(0.52)
+    assert LivePlan(hop=1, lookahead=0, context=0).delay(ahead=0) == 0
+
+
+@pytest.mark.parametrize("plan", [{"hop": 0}, {"lookahead": -1}, {"hop": 80, "context": 60}])
+def test_a_plan_that_no_generator_can_follow_is_refused(plan):
+    with pytest.raises(ConfigError, match="context"):
+        LivePlan(**plan)
 
 
 def test_motion_is_generated_when_it_is_asked_for():

@@ -2,9 +2,18 @@
 
 from talkingface.audio.cepstra import MFCCSpeech
 from talkingface.audio.hubert import HubertSpeech
+from talkingface.audio.live import LiveFeatures
 from talkingface.audio.mel import MelSpeech
 from talkingface.audio.speech_encoder import SpeechEncoder
 from talkingface.audio.stream import FeatureStream
 from talkingface.audio.whisper import WhisperSpeech
 
-__all__ = ["FeatureStream", "HubertSpeech", "MFCCSpeech", "MelSpeech", "SpeechEncoder", "WhisperSpeech"]
+__all__ = [
+    "FeatureStream",
+    "HubertSpeech",
+    "LiveFeatures",
+    "MFCCSpeech",
+    "MelSpeech",
+    "SpeechEncoder",
+    "WhisperSpeech",
+]

@@ -60,10 +60,9 @@ class HubertSpeech(PretrainedSpeech):
             dropout=dropout,
         )
 
-    def prepare(self, wave: Tensor) -> Tensor:
-        """Zero mean and unit variance of the whole sound, ``(B, S)``."""
-        centred = wave - wave.mean(1, keepdim=True)
-        return centred / (centred.square().mean(1, keepdim=True) + EPSILON).sqrt()
+    def level(self, sound: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        """``(B, S)`` → zero mean and unit variance, over the whole sound."""
+        return (sound - mean) / (variance + EPSILON).sqrt()
 
     def encode(self, sound: Tensor) -> Tensor:
         """``(B, 640 T)`` → ``(B, L, 2 T, C)``."""

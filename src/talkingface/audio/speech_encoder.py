@@ -27,7 +27,8 @@ class SpeechEncoder(AudioEncoder):
     fixed grid, with ``context`` seconds on both sides that are heard but not kept, so that no network hears more than
     it was made for; a :class:`FeatureStream` walks the same grid and therefore finds the very same features.
 
-    Subclasses say how sound becomes features (:meth:`encode`), and, where that needs the whole sound, :meth:`prepare`.
+    Subclasses say how sound becomes features (:meth:`encode`), and, where the network wants it at one level,
+    :meth:`level`.
 
     Args:
         rate: steps of the features in a second: 50 or 100.
@@ -65,18 +66,23 @@ class SpeechEncoder(AudioEncoder):
 
     @abstractmethod
     def encode(self, sound: Tensor) -> Tensor:
-        """Whole video frames of prepared sound ``(B, 640 T)`` → features ``(B, L, T * rate / 25, C)``.
+        """Whole video frames of levelled sound ``(B, 640 T)`` → features ``(B, L, T * rate / 25, C)``.
 
         Each step may depend on the sound within :attr:`context` of it, and no more than slightly on what is beyond.
         """
 
-    def prepare(self, wave: Tensor) -> Tensor:
-        """What must be done to the whole sound at once, same shape; nothing by default."""
-        return wave
+    def level(self, sound: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        """Bring sound to the level that the network wants; by default it stays as it is.
+
+        Args:
+            sound: ``(B, S)``, all of the sound or a part.
+            mean, variance: of all of the sound, ``(B, 1)``.
+        """
+        return sound
 
     @torch.no_grad()
     def whole_frames(self, wave: Tensor) -> Tensor:
-        """Prepare sound and fill it with zeros to whole video frames.
+        """Level sound and fill it with zeros to whole video frames.
 
         Args:
             wave: 16 kHz mono ``(B, S)`` in ``[-1, 1]``.
@@ -93,7 +99,10 @@ class SpeechEncoder(AudioEncoder):
         if not wave.shape[1]:
             raise ShapeError("wave holds zero samples; at least one is needed.")
         check_finite(wave, "wave")
-        return functional.pad(self.prepare(wave.float()), (0, -wave.shape[1] % SAMPLES))
+        wave = wave.float()
+        mean = wave.mean(1, keepdim=True)
+        levelled = self.level(wave, mean, (wave - mean).square().mean(1, keepdim=True))
+        return functional.pad(levelled, (0, -wave.shape[1] % SAMPLES))
 
     @property
     def piece_frames(self) -> int:
@@ -116,20 +125,29 @@ class SpeechEncoder(AudioEncoder):
         """
         frames = sound.shape[1] // SAMPLES
         if self.pieces(frames) == 1:
-            return self._heard(sound, 0, frames, 0, frames)
+            return self.hear(sound, 0, frames)
         first = index * self.piece_frames
         last = min(first + self.piece_frames, frames)
         context = round(self.context * FPS)
-        return self._heard(sound, max(0, first - context), min(frames, last + context), first, last)
+        start = max(0, first - context)
+        return self.hear(sound[:, start * SAMPLES : (last + context) * SAMPLES], first - start, last - start)
 
     @torch.no_grad()
-    def _heard(self, sound: Tensor, start: int, stop: int, first: int, last: int) -> Tensor:
-        """Features of frames ``first`` to ``last``, of which the network hears ``start`` to ``stop``."""
+    def hear(self, sound: Tensor, first: int, last: int) -> Tensor:
+        """Features of some frames of sound that the network hears at once.
+
+        Args:
+            sound: levelled, of whole video frames, ``(B, 640 T)``.
+            first, last: the first frame that is kept, and the one behind the last.
+
+        Returns:
+            ``(B, L, (last - first) * rate / 25, C)``.
+        """
         steps = self.rate // FPS
         with torch.autocast(sound.device.type, enabled=False):  # cached features are those of full precision
-            features = self.encode(sound[:, start * SAMPLES : stop * SAMPLES])
-        check_shape(features, ("B", self.layers, (stop - start) * steps, self.channels), "features")
-        return features[:, :, (first - start) * steps : (last - start) * steps]
+            features = self.encode(sound)
+        check_shape(features, ("B", self.layers, sound.shape[1] // SAMPLES * steps, self.channels), "features")
+        return features[:, :, first * steps : last * steps]
 
     def features(self, wave: Tensor) -> Tensor:
         """16 kHz mono ``(B, S)`` → ``(B, L, Ta, C)``; see :meth:`AudioEncoder.features`.

@@ -1,6 +1,7 @@
 """Motion that a generator makes from speech, window by window, in the memory of a few seconds."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,71 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from talkingface.audio import FeatureStream, SpeechEncoder
-from talkingface.audio.speech_encoder import SAMPLES
+from talkingface.audio.speech_encoder import FPS, SAMPLES
 from talkingface.core.device import seeded
 from talkingface.core.errors import WeightsError
 from talkingface.core.interfaces import MotionGenerator
 from talkingface.core.records import Condition
 from talkingface.pipelines.windows import Window, plan_windows, stream_motion
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """What all windows of a speech share.
+
+    Args:
+        encoder: speech → condition.
+        generator: condition → motion.
+        portrait: code of the portrait ``(1, C)``.
+        steps: of the generator's sampler.
+        guidance: how much more than trained the condition counts.
+    """
+
+    encoder: SpeechEncoder
+    generator: MotionGenerator
+    portrait: Tensor
+    steps: int
+    guidance: float
+
+    @torch.inference_mode()
+    def speak(
+        self,
+        features: Tensor,
+        controls: Mapping[str, Tensor],
+        start: Tensor,
+        prefix: Tensor | None,
+        draws: torch.Generator,
+    ) -> Tensor:
+        """Motion of a window.
+
+        Args:
+            features: of its speech, ``(1, L, T * rate / 25, C)``.
+            controls: tracks ``(1, T, …)`` that the generator is to follow.
+            start: motion ``(1, D)`` of the frame before the first.
+            prefix: motion ``(1, K, D)`` that its first frames have.
+            draws: the random generator of the whole speech.
+
+        Returns:
+            ``(1, T, D)``.
+
+        Raises:
+            WeightsError: when the generator draws values that are NaN or infinite.
+            ConfigError: for steps, guidance or controls that the generator does not know.
+        """
+        audio = self.encoder(features, features.shape[2] * FPS // self.encoder.rate)
+        motion = self.generator.sample(
+            Condition(audio, start, self.portrait, controls),
+            draws,
+            prefix=prefix,
+            steps=self.steps,
+            guidance=self.guidance,
+        )
+        if not torch.isfinite(motion).all():
+            raise WeightsError(
+                f"{type(self.generator).__name__} drew values that are NaN or infinite: its weights are broken. "
+                f"Train, convert or copy the model again."
+            )
+        return motion
 
 
 class SpokenMotion:
@@ -53,14 +113,10 @@ class SpokenMotion:
         self.files = files
         self.notes = notes
         self.windows = plan_windows(speech_frames(wave))
-        self._encoder = encoder
-        self._generator = generator
+        self._speaker = Speaker(encoder, generator, portrait, steps, guidance)
         self._start = start
-        self._portrait = portrait
         self._controls = {name: track.to(start.device)[None] for name, track in controls.items()}
         self._seed = seed
-        self._steps = steps
-        self._guidance = guidance
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -73,35 +129,16 @@ class SpokenMotion:
             WeightsError: when the generator draws values that are NaN or infinite.
             ConfigError: for steps or guidance that the generator does not know.
         """
-        features = FeatureStream(self._encoder, torch.from_numpy(self.sound).to(self._start.device))
+        features = FeatureStream(self._speaker.encoder, torch.from_numpy(self.sound).to(self._start.device))
         draws = seeded(self._seed, self._start.device)
 
         def sample(window: Window, start: Tensor, prefix: Tensor | None) -> Tensor:
-            return self._sample(window, start, prefix, features, draws)
+            heard = features.window(window.first, window.frames)
+            controls = {name: track[:, window.first : window.last] for name, track in self._controls.items()}
+            return self._speaker.speak(heard, controls, start, prefix, draws)
 
         for motion in stream_motion(self.windows, self._start, sample):
             yield from motion[0].split(batch)
-
-    @torch.inference_mode()
-    def _sample(
-        self, window: Window, start: Tensor, prefix: Tensor | None, features: FeatureStream, draws: torch.Generator
-    ) -> Tensor:
-        frames = slice(window.first, window.first + window.frames)
-        audio = self._encoder(features.window(window.first, window.frames), window.frames)
-        controls = {name: track[:, frames] for name, track in self._controls.items()}
-        motion = self._generator.sample(
-            Condition(audio, start, self._portrait, controls),
-            draws,
-            prefix=prefix,
-            steps=self._steps,
-            guidance=self._guidance,
-        )
-        if not torch.isfinite(motion).all():
-            raise WeightsError(
-                f"{type(self._generator).__name__} drew values that are NaN or infinite: its weights are broken. "
-                f"Train, convert or copy the model again."
-            )
-        return motion
 
 
 def speech_frames(wave: NDArray[np.float32]) -> int:
