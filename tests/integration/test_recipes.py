@@ -11,6 +11,7 @@ from talkingface.cli.main import main
 from talkingface.cli.recipes import config_folders, recipes
 from talkingface.core.component import build
 from talkingface.core.media import read_picture
+from talkingface.data.synthetic import EMOTIONS
 
 CONFIGS = next(config_folders())
 YAMLS = [path for path in CONFIGS.rglob("*.yaml") if path.parent.name not in ("recipes", "bench")]
@@ -72,8 +73,10 @@ def test_stage_2_fits_the_stage_1_of_its_name(name, capsys):
         motion = build(first["model"]["init_args"]["motion_encoder"])
         audio = build(parts["audio_encoder"])
         generator = build(parts["motion_generator"], motion, audio)
-    assert second["data"]["init_args"]["size"] == motion.image_encoder.size
-    assert generator.attributes == ("location", "scale", "pose")
+    seen = motion.size if motion.image_encoder is None else motion.image_encoder.size
+    assert second["data"]["init_args"]["size"] == seen
+    told = ("location", "scale", "pose", "emotion") if name.startswith("takin-ada") else ("location", "scale", "pose")
+    assert generator.attributes == told
     assert isinstance(generator.fuse, torch.nn.Identity)  # dim is the width of what the frames are told
 
 
@@ -109,6 +112,16 @@ def test_the_paper_sizes_of_stage_2_are_the_papers():
         generator = build(model["motion_generator"], motion, audio)
     # hubert_full_control as released
     assert sum(p.numel() for part in (audio, generator) for p in part.parameters()) == 41_753_394
+
+
+def test_the_paper_sizes_of_takin_ada_are_the_papers():
+    model = yaml.safe_load(recipes()["takin-ada-stage2"].read_text())["model"]["init_args"]
+    with torch.device("meta"):
+        motion = build({"class_path": "talkingface.motion.LivePortraitMotion"})
+        audio = build(model["audio_encoder"])
+        generator = build(model["motion_generator"], motion, audio)
+    assert (len(audio.conformer.blocks), len(generator.conformer.blocks)) == (4, 8)
+    assert sorted(generator.emotion.names) == sorted(EMOTIONS)
 
 
 @pytest.mark.parametrize("name", ["anitalker-tiny-stage1", "takin-ada-tiny-stage1"])

@@ -155,6 +155,19 @@ def test_calibration_is_motion_of_the_training_clips(trained, monkeypatch):
     assert torch.equal(data.calibration(), every[::2])
 
 
+def test_moods_are_the_same_motion_by_label(trained, monkeypatch):
+    data, _ = trained
+    found = data.moods()
+    first, last = (data.clips("train")[place] for place in (0, -1))
+    assert sum(len(motion) for motion in found.values()) == len(data.calibration())
+    assert set(found) == {clip.emotion for clip in data.clips("train")}
+    monkeypatch.setattr(type(data), "emotion_of", lambda _, clip: "odd" if clip.clip_id == last.clip_id else "")
+    assert first.clip_id != last.clip_id
+    (odd,) = data.moods().items()
+    assert odd[0] == "odd"
+    assert torch.equal(odd[1], data._tracks["train"][-1].rows(0, 14)[0])
+
+
 def test_a_task_without_encoders_is_refused_by_name():
     class Other(Keeper):
         def __init__(self):

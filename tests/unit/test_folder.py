@@ -122,6 +122,15 @@ def test_a_manifest_names_people_and_splits(people):
     assert [path.name for path, _ in summary.skipped] == ["gone.mp4"]
 
 
+def test_a_manifest_may_name_emotions(people):
+    rows = [
+        {"path": "anna/one.mp4", "identity": "a", "emotion": "happy"},
+        {"path": "ben/one.mp4", "identity": "b", "emotion": ""},
+    ]
+    assert [clip.emotion for clip in scan_folder(people, manifest=manifest_of(people, rows))[0]] == ["happy", ""]
+    assert {clip.emotion for clip in scan_folder(people)[0]} == {""}
+
+
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [

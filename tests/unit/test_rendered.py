@@ -32,6 +32,13 @@ def test_a_clip_is_what_the_renderer_draws_for_its_person_and_seed():
     assert np.array_equal(labels["pose"][0], truth.pose[2])
 
 
+def test_a_clip_knows_the_emotion_that_is_drawn_for_its_person_and_seed():
+    wanted = dataclasses.replace(WANTED, split="train", identities=9, clips_per_identity=2, frames=1)
+    found = [clip.emotion for clip in render_set(wanted)]
+    assert found == [render_clip(person, seed, 1, 32, audio=False).emotion for person, seed in wanted.draws()]
+    assert len(set(found)) > 3
+
+
 def test_a_set_is_rendered_once(monkeypatch):
     render_set(WANTED)
     monkeypatch.setattr(rendered, "_render", lambda *args: pytest.fail("rendered again"))

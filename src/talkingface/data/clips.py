@@ -1,7 +1,7 @@
 """Lightning data modules of speech and motion: clips are encoded once, windows of them are served to training."""
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,10 @@ class ClipModule(L.LightningDataModule):
         """Control tracks of a clip of this data set, for the square that the motion encoder is shown."""
         raise NotImplementedError
 
+    def emotion_of(self, clip: Any) -> str:
+        """What a clip of this data set is labelled with; empty where it is not."""
+        raise NotImplementedError
+
     def prepare_data(self) -> None:
         """Encode what was not encoded before, in one process of each machine."""
         cache, device = self._cache(), self.trainer.strategy.root_device  # type: ignore[union-attr]
@@ -99,9 +103,15 @@ class ClipModule(L.LightningDataModule):
 
     def calibration(self) -> Tensor:
         """Motion of training frames spread evenly over the clips, ``(N, D)`` with N up to 20,000 or one a clip."""
-        clips = self._clips_or_error("train")
-        step = -(-sum(clip.frames for clip in clips) // CALIBRATION)
-        return torch.cat([clip.rows(0, clip.frames, step)[0] for clip in clips])
+        return torch.cat(list(self._calibration().values()))
+
+    def moods(self) -> dict[str, Tensor]:
+        """The same motion by the emotion that its clip is labelled with, emotion → ``(n, D)``."""
+        motion, found = self._calibration(), defaultdict(list)
+        for clip in self.clips("train"):
+            if clip.clip_id in motion and (emotion := self.emotion_of(clip)):
+                found[emotion].append(motion[clip.clip_id])
+        return {emotion: torch.cat(clips) for emotion, clips in found.items()}
 
     def train_dataloader(self) -> Loader:
         """Fresh windows in every epoch."""
@@ -118,6 +128,11 @@ class ClipModule(L.LightningDataModule):
     def predict_dataloader(self) -> Loader:
         """The windows of the test."""
         return self.test_dataloader()
+
+    def _calibration(self) -> dict[str, Tensor]:
+        clips = self._clips_or_error("train")
+        step = -(-sum(clip.frames for clip in clips) // CALIBRATION)
+        return {clip.clip_id: clip.rows(0, clip.frames, step)[0] for clip in clips}
 
     def _cache(self) -> TrackCache:
         task = getattr(self.trainer, "lightning_module", None)
@@ -208,13 +223,17 @@ class SyntheticClips(ClipModule):
         truth = clip.truth(range(len(clip)))
         return {name: truth[name] for name in CONTROLS}
 
+    def emotion_of(self, clip: RenderedClip) -> str:
+        """The true one."""
+        return clip.emotion
+
 
 class FolderClips(ClipModule):
     """Windows of real clips in a folder, split by identity; clips without sound are left out.
 
     Args:
         root: folder of videos: ``root/IDENTITY/*.mp4``, or flat.
-        manifest: CSV with ``path, identity, split``; paths are relative to it.
+        manifest: CSV with ``path, identity``, and maybe ``split`` and ``emotion``; paths are relative to it.
         controls: reads head pose, location and scale; without one they are unknown (NaN).
         size: side of the pictures that the motion encoder is given, in pixels.
         frames: length of a window.
@@ -261,6 +280,10 @@ class FolderClips(ClipModule):
         if self.controls is None:
             return {name: torch.full((len(clip), *shape), torch.nan) for name, shape in CONTROLS.items()}
         return in_square(self.controls.read(clip.path), *clip.size)
+
+    def emotion_of(self, clip: ClipFile) -> str:
+        """What the manifest says."""
+        return clip.emotion
 
 
 def in_square(controls: dict[str, Tensor], width: int, height: int) -> dict[str, Tensor]:

@@ -33,6 +33,7 @@ class ClipFile:
         frames: length on the 25 fps grid.
         audio: whether the file has a sound track.
         clip_id: path below the folder or manifest, without suffix.
+        emotion: what the manifest says of it, else empty.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class ClipFile:
     frames: int
     audio: bool
     clip_id: str
+    emotion: str = ""
 
     def __len__(self) -> int:
         return self.frames
@@ -151,6 +153,7 @@ class _Entry:
     identity: str
     split: str  # empty where nobody chose one
     clip_id: str
+    emotion: str = ""
 
 
 def scan_folder(
@@ -168,8 +171,8 @@ def scan_folder(
     Args:
         root: the folder; with a manifest, where a path is looked for that does not lie beside the manifest.
         manifest: CSV with the columns ``path`` and ``identity``, and maybe ``split`` (train, val, test; a person
-            without one gets one by name) and ``kind`` (rows that are no ``clip`` are passed over). Paths are relative
-            to it.
+            without one gets one by name), ``emotion`` and ``kind`` (rows that are no ``clip`` are passed over). Paths
+            are relative to it.
         splits: shares of train, val and test.
         seed: draws other splits.
 
@@ -196,7 +199,7 @@ def scan_folder(
             continue
         split = entry.split or split_of(entry.identity, splits, seed)
         clip_id = entry.clip_id if same[entry.clip_id] == 1 else entry.clip_id + entry.path.suffix  # a.mp4 and a.mov
-        clips.append(ClipFile(entry.path, entry.identity, split, frames, audio, clip_id))
+        clips.append(ClipFile(entry.path, entry.identity, split, frames, audio, clip_id, entry.emotion))
     if not clips:
         first = f" The first of {len(skipped)} skipped: {skipped[0][1]}" if skipped else ""
         raise MediaError(f"{manifest or root} holds no video that can be read.{first}")
@@ -254,7 +257,8 @@ def _from_manifest(manifest: Path, root: Path) -> Iterator[_Entry]:
         inside = Path(row["path"])
         path = manifest.parent / inside
         path = path if path.exists() or not (root / inside).exists() else root / inside
-        yield _Entry(path, row["identity"], chosen.get(row["identity"], ""), inside.with_suffix("").as_posix())
+        clip_id, emotion = inside.with_suffix("").as_posix(), row.get("emotion") or ""
+        yield _Entry(path, row["identity"], chosen.get(row["identity"], ""), clip_id, emotion)
 
 
 def _summary(clips: list[ClipFile], skipped: list[tuple[Path, str]]) -> FolderSummary:

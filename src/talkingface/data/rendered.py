@@ -18,7 +18,8 @@ from torch import Tensor
 from talkingface.core.cache import cache_folder
 from talkingface.core.files import atomic_folder, made_once
 from talkingface.data import synthetic
-from talkingface.data.synthetic import render_clip, split_identities
+from talkingface.data.synthetic import EMOTIONS, render_clip, split_identities
+from talkingface.data.synthetic.expression import INTENSITIES
 
 Split = Literal["train", "val", "test"]
 LABELS = ("landmarks", "pose", "location", "scale", "expression")
@@ -80,9 +81,11 @@ class RenderedClip:
         labels: dict[str, NDArray[np.float32]],
         sound: NDArray[np.float32],
         origin: str,
+        emotion: str,
     ) -> None:
         self.clip_id = clip_id
         self.identity = identity
+        self.emotion = emotion
         self._frames = frames
         self._labels = labels
         self._sound = sound
@@ -144,9 +147,16 @@ def render_set(wanted: RenderedSet, processes: int = 1) -> list[RenderedClip]:
             {name: values[index] for name, values in labels.items()},
             sound[index],
             folder.name,
+            draw_mood(person, seed)[0],
         )
         for index, (person, seed) in enumerate(keys)
     ]
+
+
+def draw_mood(person: int, seed: int) -> tuple[str, int]:
+    """Emotion and intensity of a clip, as :func:`render_clip` draws them where they are not given."""
+    draws = np.random.default_rng([person, seed, 0])
+    return EMOTIONS[int(draws.integers(len(EMOTIONS)))], int(draws.integers(1, 1 + len(INTENSITIES)))
 
 
 def _render(wanted: RenderedSet, keys: list[tuple[int, int]], folder: Path, processes: int) -> None:
@@ -173,7 +183,7 @@ def _render(wanted: RenderedSet, keys: list[tuple[int, int]], folder: Path, proc
 def _render_one(
     person: int, seed: int, frames: int, size: int, audio: bool, framing: float
 ) -> tuple[NDArray[np.uint8], dict[str, NDArray[np.float32]]]:
-    clip = render_clip(person, seed, frames, size, audio=audio, framing=framing)
+    clip = render_clip(person, seed, frames, size, *draw_mood(person, seed), audio=audio, framing=framing)
     return clip.frames, {name: getattr(clip, name) for name in _tracks_of(audio)}
 
 

@@ -28,6 +28,9 @@ class Calibrates(Protocol):
     def calibration(self) -> Tensor:
         """Motion of the training clips, ``(N, D)``."""
 
+    def moods(self) -> dict[str, Tensor]:
+        """The same by the emotion that clips are labelled with, ``(n, D)``."""
+
 
 class Generation(L.LightningModule):
     """Learn to make motion from speech; the motion space stays as stage 1 left it.
@@ -73,10 +76,11 @@ class Generation(L.LightningModule):
         return cast(MotionEncoder, self._stage1.network)
 
     def setup(self, stage: str) -> None:
-        """Fit the generator to the range of the training motion, unless it knows its range already."""
+        """Fit the generator to the range and the emotions of the training motion, unless it knows them already."""
         if stage == "fit":
             self._seed = torch.initial_seed()
-            self.motion_generator.calibrate(cast(Calibrates, self.trainer.datamodule).calibration())  # type: ignore[attr-defined]
+            data = cast(Calibrates, self.trainer.datamodule)  # type: ignore[attr-defined]
+            self.motion_generator.calibrate(data.calibration(), data.moods())
 
     def forward(self, batch: ClipBatch) -> Condition:
         """What the generator is told about a batch; the true control tracks are among it."""
