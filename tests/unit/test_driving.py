@@ -3,8 +3,10 @@ import torch
 from torch import Tensor
 
 from talkingface.core.errors import ConfigError, ShapeError
+from talkingface.core.keypoints import LIPS
+from talkingface.core.motion_spec import MotionSpec
 from talkingface.motion import driving
-from talkingface.motion.driving import EYES, LIPS, SPEC
+from talkingface.motion.driving import EYES, SPEC
 
 
 def motion(count: int, seed: int) -> Tensor:
@@ -91,6 +93,51 @@ def test_keypoints_in_a_plane_have_no_size():
     flat[..., 2] = 0
     with pytest.raises(ShapeError, match="in one plane"):
         driving.size_ratio(flat, flat)
+
+
+def test_lips_are_known_of_the_released_keypoints_only():
+    spec = MotionSpec.of_keypoints("liveportrait", 15)
+    still = torch.zeros(1, spec.dim)
+    with pytest.raises(ConfigError, match=r"15 keypoints.*lips.*LivePortrait's 21"):
+        driving.relative(still, still, still, "lips", spec)
+    assert driving.absolute(still, still + 1, "expression", spec)[0, :45].tolist() == [1] * 45  # the control
+
+
+@pytest.mark.parametrize(("region", "taken"), [("all", [2, 2, 1]), ("pose", [1, 2, 1]), ("expression", [2, 1, 1])])
+def test_a_picture_drives_a_region(region, taken):
+    """Expression, pose and size of 1 in the portrait and 2 in the picture."""
+    spec = MotionSpec.of_keypoints("liveportrait", 15)
+    found = spec.unpack(driving.absolute(torch.ones(1, spec.dim), torch.full((1, spec.dim), 2.0), region, spec))
+    assert [found[name].mean().item() for name in ("expression", "pose", "scale")] == taken
+    against_closed_lips = spec.unpack(driving.by_picture(torch.ones(1, 52), torch.full((1, 52), 2.0), region, spec))
+    moved = [against_closed_lips[name].mean().item() for name in ("expression", "pose", "scale")]
+    assert moved == [taken[0] + (region != "pose"), taken[1], 2 if region == "all" else 1]
+
+
+FACE = 0.5 * torch.rand(1, 15, 3, generator=torch.Generator().manual_seed(0)).double()
+OPEN = MotionSpec.of_keypoints("facevid2vid", 15)
+
+
+def of_facevid2vid(count: int, seed: int) -> Tensor:
+    return 0.1 * torch.randn(count, OPEN.dim, generator=torch.Generator().manual_seed(seed)).double()
+
+
+def test_keypoints_follow_the_driving_keypoints_from_where_the_portrait_has_them():
+    source, frames, start = of_facevid2vid(1, 0), of_facevid2vid(4, 1), of_facevid2vid(1, 2)
+    own, now, first = (OPEN.keypoints(motion, FACE) for motion in (source, frames, start))
+    found = OPEN.keypoints(driving.keypoint_relative(source, frames, start, FACE, "all", OPEN), FACE)
+    torch.testing.assert_close(found, own + driving.size_ratio(own, first) * (now - first))
+    assert not torch.allclose(found, now)  # the control: absolute driving
+    still = driving.keypoint_relative(source, start.expand(4, -1), start, FACE, "all", OPEN)
+    torch.testing.assert_close(OPEN.keypoints(still, FACE), own.expand(4, -1, -1))
+
+
+def test_keypoints_follow_a_region_only():
+    source, frames, start = of_facevid2vid(1, 0), of_facevid2vid(4, 1), of_facevid2vid(1, 2)
+    turned = torch.cat((start[:, :45].expand(4, -1), frames[:, 45:]), 1)
+    found = driving.keypoint_relative(source, frames, start, FACE, "pose", OPEN)
+    torch.testing.assert_close(found, driving.keypoint_relative(source, turned, start, FACE, "all", OPEN))
+    assert not torch.allclose(found, driving.keypoint_relative(source, frames, start, FACE, "all", OPEN))
 
 
 def test_an_unknown_region_is_refused():

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from talkingface.core.errors import MediaError
-from talkingface.core.media import VideoReader, VideoWriter
+from talkingface.core.media import VideoWriter, write_picture
+from talkingface.core.media.picture import PICTURE_SUFFIXES
 
 FPS = 25.0
 
@@ -39,43 +40,6 @@ class MotionTrack(Protocol):
 
     def stream(self, batch: int) -> Iterator[Tensor]:
         """Motion ``(n, D)`` in order, up to ``batch`` frames at a time."""
-
-
-class DrivenMotion:
-    """What drives a portrait by a video.
-
-    Args:
-        video: read at 25 frames a second.
-        motion_of: frames ``(n, H, W, 3)`` → motion ``(n, D)``.
-        origin: motion of the portrait ``(1, D)``, to which the motion since the first frame is added; ``None`` to take
-            motion over as it is.
-    """
-
-    def __init__(self, video: VideoReader, motion_of: Callable[[Frames], Tensor], origin: Tensor | None) -> None:
-        self.files = {"driving video": video.info.path}
-        self.sound = video.info.path if video.info.audio else None
-        self.notes: tuple[str, ...] = ()
-        self._video = video
-        self._motion_of = motion_of
-        self._origin = origin
-
-    def __len__(self) -> int:
-        """Number of frames."""
-        return len(self._video)
-
-    def stream(self, batch: int) -> Iterator[Tensor]:
-        """Motion ``(n, D)`` in order, up to ``batch`` frames at a time.
-
-        Raises:
-            MediaError: when the video cannot be decoded further.
-        """
-        start: Tensor | None = None
-        for pixels in self._video.stream(batch):
-            motion = self._motion_of(pixels)
-            if self._origin is not None:
-                start = motion[:1] if start is None else start
-                motion = motion - start + self._origin
-            yield motion
 
 
 class Animation:
@@ -121,7 +85,7 @@ class Animation:
         """Render into a video with the sound that drives it; the file appears whole or not at all.
 
         Args:
-            path: mp4, m4v, mov or mkv.
+            path: mp4, m4v, mov or mkv; of a single frame also png, jpg or webp.
             progress: told the number of frames written and their total, after every batch.
 
         Returns:
@@ -135,6 +99,12 @@ class Animation:
         for what, file in self.files.items():
             if path.exists() and path.samefile(file):
                 raise MediaError(f"{path} is the {what}; give another file for the result.")
+        if len(self) == 1 and path.suffix.lower() in PICTURE_SUFFIXES:
+            (picture,) = next(self.frames())
+            write_picture(path, picture)
+            if progress is not None:
+                progress(1, 1)
+            return path
         with VideoWriter(path, FPS, audio=self.motion.sound) as writer:
             for frames in self.frames():
                 writer.write(frames)

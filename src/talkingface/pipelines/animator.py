@@ -1,8 +1,8 @@
 """Move a portrait after a driving video or by speech: encoded once, rendered in batches, streamed to the file."""
 
+import functools
 import logging
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +15,23 @@ from talkingface.core.device import resolve_device
 from talkingface.core.errors import ConfigError, MediaError, WeightsError
 from talkingface.core.images import center_square, resize, to_float, to_uint8
 from talkingface.core.interfaces import ControlReader, MotionEncoder, MotionGenerator, Renderer
-from talkingface.core.media import VideoReader, read_audio
+from talkingface.core.media import is_picture, read_audio
 from talkingface.core.media.audio import check_wave
 from talkingface.core.media.paths import input_file
 from talkingface.core.records import Source
 from talkingface.hub import load_model
-from talkingface.pipelines.animation import FPS, Animation, DrivenMotion, MotionTrack
+from talkingface.motion import Retargeting
+from talkingface.motion.driving import Region
+from talkingface.pipelines.animation import Animation, MotionTrack
 from talkingface.pipelines.control_tracks import Control, read_controls
+from talkingface.pipelines.driven import DrivenMotion, following
+from talkingface.pipelines.face import Landmarks, find_landmarks
 from talkingface.pipelines.portrait import Crop, Portrait, read_portrait
+from talkingface.pipelines.retouch import Retouch, check_retouch
 from talkingface.pipelines.speech import SpokenMotion, speech_frames
+from talkingface.pipelines.upright import UprightPortrait
+
+ADVISED_YAW = 45.0  # degrees; face-vid2vid's authors advise no more
 
 _log = logging.getLogger(__name__)
 
@@ -33,10 +41,14 @@ class Animator:
 
     Args:
         motion_encoder: reads the motion of the driving frames.
-        renderer: draws the portrait with that motion.
+        renderer: draws the portrait with that motion; a fused copy is made of one that has such a form.
         audio_encoder: hears speech.
         motion_generator: makes motion from it.
+        retargeting: corrects moving keypoints: stitching, eyes and lips.
         device: ``"auto"``, or any name that :func:`talkingface.core.device.resolve_device` knows.
+
+    Raises:
+        ConfigError: when the retargeting is of another number of keypoints than the motion.
     """
 
     def __init__(
@@ -45,6 +57,7 @@ class Animator:
         renderer: Renderer,
         audio_encoder: SpeechEncoder | None = None,
         motion_generator: MotionGenerator | None = None,
+        retargeting: Retargeting | None = None,
         device: str | torch.device = "auto",
     ) -> None:
         self.device = resolve_device(str(device))
@@ -52,6 +65,19 @@ class Animator:
         self.renderer = renderer.to(self.device).eval()
         self.audio_encoder = None if audio_encoder is None else audio_encoder.to(self.device).eval()
         self.motion_generator = None if motion_generator is None else motion_generator.to(self.device).eval()
+        self.retargeting = None if retargeting is None else retargeting.to(self.device).eval()
+        spec = motion_encoder.spec
+        if retargeting is not None and (spec.convention is None or retargeting.keypoints != spec.num_keypoints):
+            raise ConfigError(
+                f"retargeting corrects {retargeting.keypoints} keypoints, and the motion of "
+                f"{type(motion_encoder).__name__} places {spec.num_keypoints if spec.convention else 'none'}. "
+                "Give the part that was trained with this motion encoder, or none."
+            )
+
+    @functools.cached_property
+    def drawing(self) -> Renderer:
+        """What draws: the renderer, in its fused form where it has one; made when first needed."""
+        return self.renderer.fused()
 
     def animate(
         self,
@@ -66,16 +92,23 @@ class Animator:
         controls: ControlReader | None = None,
         steps: int = 50,
         guidance: float = 1.0,
-        relative: bool = False,
+        relative: bool | None = None,
+        region: Region = "all",
+        crop_driving: bool = False,
         crop: Crop = "auto",
         paste_back: bool = False,
+        stitch: bool | None = None,
+        eyes: float | None = None,
+        lips: float | None = None,
+        landmarks: Landmarks = find_landmarks,
         batch: int = 8,
     ) -> Animation:
         """Prepare an animation by a driving video or by speech; the frames are rendered when they are asked for.
 
         Args:
             source: the portrait: a picture, a video of which the first frame is taken, or uint8 ``(H, W, 3)``.
-            driving: the video whose motion it takes over, read at 25 frames a second; its centre square is seen.
+            driving: the video whose motion it takes over, read at 25 frames a second; its centre square is seen. Or a
+                picture, for an animation of one frame.
             audio: the speech, of any length: any file with sound, or 16 kHz mono samples ``(S,)`` in ``[-1, 1]``.
             seed: of speech-driven motion; the same seed gives the same motion on the same machine.
             pose: yaw, pitch, roll of the head in degrees, up to ±90: three numbers, a track ``(T, 3)``, a CSV file or a
@@ -85,17 +118,27 @@ class Animator:
             controls: finds these tracks in a video.
             steps: of the motion generator's sampler; fewer are faster.
             guidance: how much more than trained the speech counts; 1 is as trained.
-            relative: add the motion since the first driving frame to the portrait's own (LIA, section 3.3), instead
-                of taking it over as it is; the first driving frame should then look like the portrait.
+            relative: add the motion since the first driving frame to the portrait's own (LIA, section 3.3), instead of
+                taking it over as it is; the first driving frame should then look like the portrait. ``None``:
+                relative where the motion places keypoints, as their methods were published, else as it is.
+            region: what follows the driving, where the motion places keypoints: ``"all"``, ``"expression"``,
+                ``"pose"``, ``"lips"`` or ``"eyes"``.
+            crop_driving: see a fixed square round the face of the driving video instead of its centre square, cut by
+                the rule of ``crop``.
             crop: the square that is animated, see :func:`talkingface.pipelines.portrait.read_portrait`.
             paste_back: put the animated square back into the full picture.
+            stitch: leave the shoulders in place, by the model's retargeting part; ``None``: when pasting back, where
+                there is one.
+            eyes, lips: how far both eyes and the lips are open, height over width, 0 to 0.8, by the same part; what
+                drives them moves them from there.
+            landmarks: finds 68 points in pictures, where one of these options needs them.
             batch: frames rendered together.
 
         Raises:
             MediaError: when a file cannot be read, or the portrait shows no face.
             ShapeError: when ``source`` or ``audio`` is an array of another kind.
             ConfigError: when not exactly one of ``driving`` and ``audio`` is given, the model cannot be driven by
-                speech or told what the controls say, or ``batch`` is less than 1.
+                speech or told what the controls say, cannot be stitched or opened, or ``batch`` is less than 1.
         """
         if batch < 1:
             raise ConfigError(f"a batch of {batch} frames cannot be rendered; give 1 or more.")
@@ -106,22 +149,41 @@ class Animator:
                 input_file(file)  # a missing one is told before a face is looked for
         given = {"pose": pose, "location": location, "scale": scale}
         asked = {name: control for name, control in given.items() if control is not None}
-        portrait = read_portrait(source, crop)
+        check_retouch(self.retargeting, stitch, eyes, lips)
+        portrait = read_portrait(source, crop, landmarks)
         seen = self.appearance(portrait.square)
         motion: MotionTrack
         if driving is not None:
             if asked:
                 raise ConfigError(f"{', '.join(asked)} can be asked of speech-driven motion, not of a driving video.")
-            motion = DrivenMotion(VideoReader(driving, fps=FPS), self.motion, seen.motion if relative else None)
+            still = is_picture(driving)
+            follow = following(self.motion_encoder.spec, seen, relative=relative, region=region, still=still)
+            motion = driven = DrivenMotion(driving, self.motion, follow)
+            if crop_driving:
+                driven.crop(crop, landmarks)
         else:
             assert audio is not None
-            if relative:
-                raise ConfigError("relative motion belongs to a driving video; speech starts from the portrait anyway.")
+            if relative or region != "all" or crop_driving:
+                raise ConfigError(
+                    "relative motion, a region and a crop of the driving belong to a driving video; speech moves the "
+                    "whole face and starts from the portrait anyway."
+                )
             motion = self._spoken(audio, asked, controls, portrait, seen, seed, steps, guidance)
-        notes = (*portrait.notes, *motion.notes)
+        retouch = None
+        if self.retargeting is not None:
+            retouch = Retouch(
+                self.retargeting, self.motion_encoder.spec, seen, stitch if stitch is not None else paste_back
+            )
+            if eyes is not None or lips is not None:
+                retouch.open(landmarks(portrait.square[None])[0], eyes=eyes, lips=lips)
+        notes = (*portrait.notes, *self._profile(seen), *motion.notes)
         for note in notes:
             _log.warning(note)
-        draw = partial(self._pasted, portrait, seen) if paste_back else partial(self.render, seen)
+
+        def draw(motion: Tensor) -> NDArray[np.uint8]:
+            frames = self.render(seen, motion if retouch is None else retouch(motion))
+            return portrait.paste(frames) if paste_back else frames
+
         files = {} if isinstance(source, np.ndarray) else {"portrait": Path(source)}
         return Animation(motion, draw, batch, {**motion.files, **files}, notes)
 
@@ -145,7 +207,7 @@ class Animator:
         Raises:
             WeightsError: when a frame comes out as NaN or infinite.
         """
-        image = self.renderer(source.expand(len(motion)), motion).image
+        image = self.drawing(source.expand(len(motion)), motion).image
         if not torch.isfinite(image).all():
             raise WeightsError(
                 f"{type(self.renderer).__name__} drew values that are NaN or infinite: its weights are broken. "
@@ -153,15 +215,22 @@ class Animator:
             )
         return to_uint8(image).cpu().numpy()
 
-    def _pasted(self, portrait: Portrait, source: Source, motion: Tensor) -> NDArray[np.uint8]:
-        return portrait.paste(self.render(source, motion))
+    def _profile(self, seen: Source) -> tuple[str, ...]:
+        """A note where a head is turned further than keypoints were trained for."""
+        spec = self.motion_encoder.spec
+        if spec.convention is None:
+            return ()
+        yaw = float(seen.motion[0, spec.slice("pose")][0])
+        if abs(yaw) <= ADVISED_YAW:
+            return ()
+        return (f"the portrait looks {abs(yaw):.0f}° to the side; beyond {ADVISED_YAW:.0f}° results are poor.",)
 
     def _spoken(
         self,
         audio: str | Path | NDArray[np.float32],
         asked: Mapping[str, Control],
         controls: ControlReader | None,
-        portrait: Portrait,
+        portrait: Portrait | UprightPortrait,
         seen: Source,
         seed: int,
         steps: int,
@@ -189,7 +258,7 @@ class Animator:
         )
 
     @torch.inference_mode()
-    def _code(self, portrait: Portrait, seen: Source) -> Tensor:
+    def _code(self, portrait: Portrait | UprightPortrait, seen: Source) -> Tensor:
         """Code ``(1, C)`` of the portrait as the generator was trained with: that of the motion encoder's trunk."""
         trunk = self.motion_encoder.image_encoder
         if trunk is None:
@@ -222,10 +291,12 @@ def load(name_or_folder: str | Path, device: str | torch.device = "auto") -> Ani
         raise ConfigError(
             f"{name_or_folder} cannot animate: it needs a motion_encoder and a renderer, and has {', '.join(parts)}."
         )
+    retargeting = parts.get("retargeting")
+    corrected = retargeting if isinstance(retargeting, Retargeting) else None
     hearing, generator = parts.get("audio_encoder"), parts.get("motion_generator")
     if not isinstance(hearing, SpeechEncoder) or not isinstance(generator, MotionGenerator):
-        return Animator(encoder, renderer, device=device)
-    return Animator(encoder, renderer, hearing, generator, device)
+        hearing, generator = None, None
+    return Animator(encoder, renderer, hearing, generator, corrected, device)
 
 
 def _checked(wave: NDArray[np.float32]) -> NDArray[np.float32]:

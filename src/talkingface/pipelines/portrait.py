@@ -13,13 +13,14 @@ from torch import Tensor
 from talkingface.core.errors import ConfigError, MediaError, ShapeError
 from talkingface.core.images import resize, to_float, to_uint8
 from talkingface.core.media import VideoReader, is_video, read_picture
+from talkingface.pipelines.face import Landmarks, find_landmarks
+from talkingface.pipelines.upright import BORDER, PORTRAIT, UprightPortrait, fade, landmark_square
 
 Box = tuple[int, int, int]  # x and y of the upper left corner, side; pixels
-Crop = Literal["auto", "none"] | Box
+Crop = Literal["auto", "none", "landmarks"] | Box
 
 MARGIN = 1.6  # side of the crop over the longer side of the face's box, as the training clips were cut
 PREPARED = 0.65  # of the side: a square picture with a larger crop is one already (99 % of prepared clips are larger)
-BORDER = 0.1  # of the side: how wide the crop fades into the picture
 MEND = "Give a picture with one visible face, --crop x,y,side in pixels, or --crop none to take the centre square."
 
 
@@ -67,26 +68,28 @@ class Portrait:
         """Share of the animated square in each of its pixels, ``(side, side)`` in ``[0, 1]``."""
         left, top, side = self.box
         height, width = self.picture.shape[:2]
-        fade = max(1.0, BORDER * side)
-        place = torch.arange(side)
+        place = torch.arange(side) / max(1.0, BORDER * side)
 
         def along(inside_before: bool, inside_after: bool) -> Tensor:
-            before = place / fade if inside_before else torch.ones(side)
-            after = place.flip(0) / fade if inside_after else torch.ones(side)
-            ramp = torch.minimum(before, after).clamp(max=1.0)
-            return ramp * ramp * (3 - 2 * ramp)  # smooth at both ends, so that no line shows
+            before = place if inside_before else torch.ones(side)
+            after = place.flip(0) if inside_after else torch.ones(side)
+            return fade(torch.minimum(before, after))
 
         return along(top > 0, top + side < height)[:, None] * along(left > 0, left + side < width)
 
 
-def read_portrait(source: str | Path | NDArray[np.uint8], crop: Crop = "auto") -> Portrait:
+def read_portrait(
+    source: str | Path | NDArray[np.uint8], crop: Crop = "auto", landmarks: Landmarks = find_landmarks
+) -> Portrait | UprightPortrait:
     """Read a picture and choose the square that is animated.
 
     Args:
         source: a picture, a video of which the first frame is taken, or uint8 ``(H, W, 3)``.
         crop: ``"auto"`` cuts round the largest face as the training clips were cut (1.6 × its box, shifted into the
-            picture) and leaves a square picture that is such a crop as it is; ``"none"`` takes the centre square; or
-            the square itself.
+            picture) and leaves a square picture that is such a crop as it is; ``"landmarks"`` cuts as LivePortrait
+            does, a square round the landmarks that is turned until the face stands upright; ``"none"`` takes the
+            centre square; or the square itself.
+        landmarks: finds the landmarks.
 
     Raises:
         MediaError: when the file cannot be read, or shows no face and is not square.
@@ -101,8 +104,13 @@ def read_portrait(source: str | Path | NDArray[np.uint8], crop: Crop = "auto") -
         return _round_the_face(picture, name)
     if crop == "none":
         return Portrait(picture, _centre(picture))
+    if crop == "landmarks":
+        points = landmarks(picture[None])[0]
+        if points.isnan().any():
+            raise MediaError(f"no face found in {name} ({picture.shape[1]}×{picture.shape[0]}). {MEND}")
+        return UprightPortrait(picture, landmark_square(points, *PORTRAIT, turned=True))
     if isinstance(crop, str):
-        raise ConfigError(f"crop '{crop}' means nothing; give auto, none, or x,y,side in pixels.")
+        raise ConfigError(f"crop '{crop}' means nothing; give auto, none, landmarks, or x,y,side in pixels.")
     left, top, side = crop
     height, width = picture.shape[:2]
     if min(left, top) < 0 or side < 1 or left + side > width or top + side > height:
@@ -145,10 +153,15 @@ def face_square(face: Sequence[float], height: int, width: int) -> Box:
     (0, 104, 96)
     """
     x1, y1, x2, y2 = face
-    side = min(round(MARGIN * max(x2 - x1, y2 - y1)), height, width)
-    left = min(max(round((x1 + x2 - side) / 2), 0), width - side)
-    top = min(max(round((y1 + y2 - side) / 2), 0), height - side)
-    return left, top, side
+    return box_inside((x1 + x2) / 2, (y1 + y2) / 2, MARGIN * max(x2 - x1, y2 - y1), height, width)
+
+
+def box_inside(x: float, y: float, side: float, height: int, width: int) -> Box:
+    """The square of a centre and a side in whole pixels, no larger than the picture and shifted into it."""
+    size = min(round(side), height, width)
+    left = min(max(round(x - size / 2), 0), width - size)
+    top = min(max(round(y - size / 2), 0), height - size)
+    return left, top, size
 
 
 def _centre(picture: NDArray[np.uint8]) -> Box:

@@ -9,14 +9,14 @@ from talkingface.metrics.functional.landmarks import LEFT_EYE, RIGHT_EYE
 CLOSED = 0.6  # of the clip's median aspect ratio
 
 
-def eye_aspect_ratio(landmarks: Tensor) -> Tensor:
-    """Height over width of the eyes, mean of both: (|p2 − p6| + |p3 − p5|) / (2 |p1 − p4|).
+def eye_aspect_ratios(landmarks: Tensor) -> Tensor:
+    """Height over width of each eye: (|p2 − p6| + |p3 − p5|) / (2 |p1 − p4|).
 
     Args:
         landmarks: 68 points, ``(..., 68, 2)``.
 
     Returns:
-        ``(...)`` float64; about 0.3 for an open eye, NaN where a point is.
+        Left and right eye of the picture, ``(..., 2)`` float64; about 0.3 for an open one, NaN where a point is.
     """
     check_shape(landmarks, (..., 68, 2), "landmarks")
 
@@ -25,7 +25,12 @@ def eye_aspect_ratio(landmarks: Tensor) -> Tensor:
         ratio: Tensor = ((p2 - p6).norm(dim=-1) + (p3 - p5).norm(dim=-1)) / (2 * (p1 - p4).norm(dim=-1))
         return ratio
 
-    return (ratio(landmarks[..., LEFT_EYE, :]) + ratio(landmarks[..., RIGHT_EYE, :])) / 2
+    return torch.stack((ratio(landmarks[..., LEFT_EYE, :]), ratio(landmarks[..., RIGHT_EYE, :])), -1)
+
+
+def eye_aspect_ratio(landmarks: Tensor) -> Tensor:
+    """Mean of :func:`eye_aspect_ratios` over both eyes, ``(..., 68, 2)`` → ``(...)``."""
+    return eye_aspect_ratios(landmarks).mean(-1)
 
 
 def closed_frames(openness: Tensor, threshold: float = CLOSED) -> Tensor:
