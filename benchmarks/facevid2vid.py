@@ -11,14 +11,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+import talkingface
 from talkingface.core.records import Source
 from talkingface.motion import LivePortraitMotion
 from talkingface.renderers import FaceVid2VidRenderer
 
 Run = Callable[[], Tensor]
+GROUPS = ("portrait, once", "warping", "decoder", "frame", "animator")
 
 
 @dataclass
@@ -70,8 +73,10 @@ def variants(compiled: bool) -> list[Variant]:
             Variant("decoder", how, decode_by(net, guide.bfloat16() if half else guide)) for how, net in decoder
         ]
         measured.append(Variant("frame", name, frame_by(encoder, form, source, frame, motion, half)))
+        if not half:
+            measured.append(Variant("animator", name, animator_by(encoder, plain, form)))
     measured.append(Variant("portrait, once", "plain, float32", lambda: plain.appearance(portrait).identity))
-    return sorted(measured, key=lambda variant: ("portrait, once", "warping", "decoder", "frame").index(variant.group))
+    return sorted(measured, key=lambda variant: GROUPS.index(variant.group))
 
 
 def warp_by(warping: nn.Module, source: Source, points: Tensor, target: Tensor) -> Run:
@@ -100,6 +105,16 @@ def frame_by(
         return renderer(source, motion).image / 2 + 0.5
 
     return run
+
+
+def animator_by(encoder: LivePortraitMotion, plain: FaceVid2VidRenderer, form: FaceVid2VidRenderer) -> Run:
+    """A frame as ``talkingface animate`` makes it, from 8-bit pixels to 8-bit pixels, drawn by one of the forms."""
+    animator = talkingface.Animator(encoder, plain, device="cpu")
+    animator.drawing = form
+    frame = np.random.default_rng(0).integers(0, 256, (1, 512, 512, 3), dtype=np.uint8)
+    with torch.inference_mode():
+        seen = animator.appearance(frame[0])
+    return lambda: torch.from_numpy(animator.render(seen, animator.motion(frame))) / 255
 
 
 def measure(measured: list[Variant], rounds: int) -> None:
@@ -147,8 +162,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=3, help="rounds of which the fastest counts")
     parser.add_argument("--compile", action="store_true", help="measure torch.compile too, which takes minutes")
+    parser.add_argument("--only", choices=GROUPS, help="measure one group")
     arguments = parser.parse_args()
-    measured = variants(arguments.compile)
+    measured = [variant for variant in variants(arguments.compile) if arguments.only in (None, variant.group)]
     measure(measured, arguments.rounds)
     print(
         f"256 to 512 px, batch 1, {torch.get_num_threads()} threads, torch {torch.__version__}, "

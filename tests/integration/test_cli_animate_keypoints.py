@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from talkingface import hub
+from talkingface.cli import animate_options
 from talkingface.cli.main import main
 from talkingface.core.media import VideoReader, VideoWriter, read_picture, write_picture
 from talkingface.data.synthetic import render_clip
-from talkingface.motion import LivePortraitMotion, Retargeting
+from talkingface.motion import LivePortraitMotion, Retargeting, driving
 from talkingface.pipelines import animator as pipeline
 from talkingface.renderers import FaceVid2VidRenderer
 
@@ -99,6 +100,15 @@ def test_what_cannot_be_done_is_one_clear_line(capsys, model, flags, complaints)
     assert err.count("\n") == 1
     assert all(complaint in err for complaint in complaints), err
     assert not Path("out.mp4").exists()
+
+
+def test_every_region_can_be_named():
+    assert animate_options.REGIONS == driving.REGIONS
+
+
+def test_half_precision_can_be_asked_for():
+    assert np.array_equal(shown(), shown("--dtype", "float32"))
+    assert not np.array_equal(shown(), shown("--dtype", "bfloat16"))
 
 
 def test_a_picture_is_no_place_for_a_video(capsys):

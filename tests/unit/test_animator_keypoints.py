@@ -9,10 +9,12 @@ from torch import Tensor
 from torch.nn import functional
 
 import talkingface
+from talkingface.audio import MelSpeech
 from talkingface.core.errors import ConfigError
 from talkingface.core.images import to_float
 from talkingface.core.media import VideoReader, VideoWriter, read_picture, write_picture
 from talkingface.data.synthetic import render_clip
+from talkingface.generators import Regression
 from talkingface.motion import LatentMotion, LivePortraitMotion, Retargeting
 from talkingface.pipelines.animator import Animator
 from talkingface.renderers import FaceVid2VidRenderer, LIARenderer
@@ -74,6 +76,13 @@ def test_the_fused_renderer_draws_what_the_plain_one_draws(animator):
     assert (plain[0] - plain[1]).abs().max() > 1e-3  # the control: another motion
 
 
+def test_half_precision_draws_nearly_the_same(animator):
+    half = Animator(animator.motion_encoder, animator.renderer, device="cpu", dtype=torch.bfloat16)
+    source, motion = animator.appearance(CLIP.frames[0]), animator.motion(CLIP.frames)
+    difference = np.abs(half.render(source, motion).astype(int) - animator.render(source, motion))
+    assert 0 < difference.mean() < 2  # of 255
+
+
 def test_relative_driving_begins_with_the_portrait_itself(animator, driving):
     itself = animator.render(seen := animator.appearance(CLIP.frames[0]), seen.motion)[0]
     first = drawn(animator, driving)[0].astype(int)
@@ -90,6 +99,22 @@ def test_a_region_alone_can_be_driven(animator, driving):
 @pytest.mark.parametrize("asked", [{"stitch": True}, {"eyes": 0.5}, {"lips": 0.3}])
 def test_what_the_retargeting_part_does_shows(animator, driving, asked):
     assert not np.array_equal(drawn(animator, driving, **asked), drawn(animator, driving))
+
+
+def test_speech_is_retouched_as_driving_is():
+    given = parts()
+    hearing = MelSpeech(dim=8, blocks=0)
+    speaking = {"audio_encoder": hearing, "motion_generator": Regression(given["motion_encoder"], hearing)}
+    animator = Animator(**given, **speaking, device="cpu")
+
+    def spoken(**asked) -> np.ndarray:
+        wave = np.zeros(1280, np.float32)
+        animation = animator.animate(CLIP.frames[0], audio=wave, crop="none", landmarks=landmarks, **asked)
+        return np.concatenate(list(animation.frames()))
+
+    assert spoken().shape == (2, 128, 128, 3)
+    for asked in ({"stitch": True}, {"eyes": 0.5}):
+        assert not np.array_equal(spoken(**asked), spoken())
 
 
 def test_pasting_back_stitches_unless_told_otherwise(animator, driving):

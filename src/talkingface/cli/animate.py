@@ -23,9 +23,11 @@ def run(verb: str, arguments: list[str]) -> int:
         raise UsageError("animate needs --audio or --driving, and not both.")
     square = crop(options.crop)
 
+    import torch
+
     from talkingface.pipelines import load
 
-    animator = load(options.model, options.device)
+    animator = load(options.model, options.device, getattr(torch, options.dtype))
     finder = reader(options)
     begun = time.perf_counter()
     animation = animator.animate(

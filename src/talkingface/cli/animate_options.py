@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 TRACKS = ("pose", "location", "scale")
 REGIONS = ("all", "expression", "pose", "lips", "eyes")
+DTYPES = ("float32", "bfloat16", "float16")
 NUMBERS = re.compile(r"-?[\d.]+(,-?[\d.]+)*")
 
 
@@ -75,6 +76,8 @@ def parser(verb: str) -> argparse.ArgumentParser:
     add = options.add_argument_group("computing").add_argument
     add("--batch", type=int, default=8, metavar="N", help="frames rendered together (default: 8)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+    add("--dtype", default="float32", choices=DTYPES, help="in which face-vid2vid's renderer draws (default: float32); "
+        "half precision is faster on GPUs, and on processors that have it")  # fmt: skip
     usage.add_json(options)
     return options
 

@@ -46,6 +46,7 @@ class Animator:
         motion_generator: makes motion from it.
         retargeting: corrects moving keypoints: stitching, eyes and lips.
         device: ``"auto"``, or any name that :func:`talkingface.core.device.resolve_device` knows.
+        dtype: in which a renderer draws that has a fused form; others draw in float32.
 
     Raises:
         ConfigError: when the retargeting is of another number of keypoints than the motion.
@@ -59,6 +60,7 @@ class Animator:
         motion_generator: MotionGenerator | None = None,
         retargeting: Retargeting | None = None,
         device: str | torch.device = "auto",
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self.device = resolve_device(str(device))
         self.motion_encoder = motion_encoder.to(self.device).eval()
@@ -66,6 +68,7 @@ class Animator:
         self.audio_encoder = None if audio_encoder is None else audio_encoder.to(self.device).eval()
         self.motion_generator = None if motion_generator is None else motion_generator.to(self.device).eval()
         self.retargeting = None if retargeting is None else retargeting.to(self.device).eval()
+        self.dtype = dtype
         spec = motion_encoder.spec
         if retargeting is not None and (spec.convention is None or retargeting.keypoints != spec.num_keypoints):
             raise ConfigError(
@@ -77,7 +80,7 @@ class Animator:
     @functools.cached_property
     def drawing(self) -> Renderer:
         """What draws: the renderer, in its fused form where it has one; made when first needed."""
-        return self.renderer.fused()
+        return self.renderer.fused(self.dtype)
 
     def animate(
         self,
@@ -272,12 +275,15 @@ class Animator:
         return resize(to_float(pixels), size)
 
 
-def load(name_or_folder: str | Path, device: str | torch.device = "auto") -> Animator:
+def load(
+    name_or_folder: str | Path, device: str | torch.device = "auto", dtype: torch.dtype = torch.float32
+) -> Animator:
     """Load a model that can animate.
 
     Args:
         name_or_folder: a model folder, or ``owner/name`` on the Hugging Face Hub.
         device: where to compute; ``"auto"`` takes a GPU where there is one.
+        dtype: in which to draw, see :class:`Animator`.
 
     Raises:
         WeightsError: when there is no such model, or its files do not fit.
@@ -296,7 +302,7 @@ def load(name_or_folder: str | Path, device: str | torch.device = "auto") -> Ani
     hearing, generator = parts.get("audio_encoder"), parts.get("motion_generator")
     if not isinstance(hearing, SpeechEncoder) or not isinstance(generator, MotionGenerator):
         hearing, generator = None, None
-    return Animator(encoder, renderer, hearing, generator, corrected, device)
+    return Animator(encoder, renderer, hearing, generator, corrected, device, dtype)
 
 
 def _checked(wave: NDArray[np.float32]) -> NDArray[np.float32]:
