@@ -12,6 +12,8 @@ from parity.test_facevid2vid_renderer import PICTURES, close
 from talkingface.convert import parts_from_checkpoint
 from talkingface.core.records import RenderOutput, Source
 from talkingface.motion import driving
+from talkingface.pipelines.driven import following
+from talkingface.pipelines.retouch import Retouch
 
 SECTION = "facevid2vid"
 LIVEPORTRAIT = {
@@ -87,6 +89,19 @@ def test_relative_driving_stitched_and_rendered(living):
     close(numbers, "x_stitched", stitched, POINTS)
     rendered = living.render(stitched)
     close(numbers, "image_relative", rendered.image / 2 + 0.5, PICTURES)
+
+
+@torch.no_grad()
+def test_animating_drives_and_stitches_as_the_published_pipeline(living):
+    """By what ``Animator.animate`` is made of; the control does not stitch."""
+    spec = living.motion.spec
+    follow = following(spec, living.source, relative=None, region="all", still=False)
+    motion = follow(living.driving, living.start)
+    stitched, moved = (Retouch(living.retargeting, spec, living.source, stitch)(motion) for stitch in (True, False))
+    numbers = living.numbers["lp_pipeline"]
+    close(numbers, "x_stitched", living.points(stitched), POINTS)
+    with pytest.raises(AssertionError):
+        close(numbers, "x_stitched", living.points(moved), POINTS)
 
 
 def test_another_picture_rendered_at_its_own_keypoints(living):

@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
 from talkingface.core.checks import check_shape
@@ -175,6 +174,8 @@ def size_ratio(source: Tensor, start: Tensor) -> float:
     Raises:
         ShapeError: for more than one face, or keypoints in one plane.
     """
+    from scipy.spatial import ConvexHull, QhullError  # slow to import, and face-vid2vid's driving alone needs it
+
     volumes = []
     for points in (source, start):
         check_shape(points, (1, "K", 3), "keypoints")
