@@ -1,5 +1,6 @@
 """The portrait: where its face is, the square that is animated, and the way back into the full picture."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,13 +58,14 @@ class Portrait:
         """
         left, top, side = self.box
         square = to_float(np.ascontiguousarray(self.square))
-        weight = self._weight()
+        weight = self._weight
         pictures = np.repeat(self.picture[None], len(frames), axis=0)
         for picture, frame in zip(pictures, frames, strict=True):  # one by one: the picture may be large
             drawn = resize(to_float(frame)[None], side)[0]
             picture[top : top + side, left : left + side] = to_uint8(square + weight * (drawn - square)).numpy()
         return pictures
 
+    @functools.cached_property
     def _weight(self) -> Tensor:
         """Share of the animated square in each of its pixels, ``(side, side)`` in ``[0, 1]``."""
         left, top, side = self.box

@@ -1,8 +1,9 @@
 """Squares round a face as LivePortrait cuts them: found from landmarks, turned until the face stands upright."""
 
+import functools
 import math
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -136,6 +137,18 @@ class UprightPortrait:
         Returns:
             ``(n, H, W, 3)``.
         """
+        place = self._place
+        side = min(frames.shape[1], max(1, round(self.frame.side)))
+        pictures = np.repeat(self.picture[None], len(frames), axis=0)
+        for picture, frame in zip(pictures, frames, strict=True):  # one by one: the picture may be large
+            drawn = resize(to_float(frame)[None], side)
+            turned = functional.grid_sample(drawn, place.grid, padding_mode="border", align_corners=False)[0]
+            blended = place.own + place.weight * (turned - place.own)
+            picture[place.rows, place.columns] = to_uint8(blended).numpy()
+        return pictures
+
+    @functools.cached_property
+    def _place(self) -> "_Place":
         height, width = self.picture.shape[:2]
         corners = self.frame.places(torch.tensor([0.0, 1, 1, 0]), torch.tensor([0.0, 0, 1, 1]))
         (left, top), (right, bottom) = corners.amin(0).floor().int().tolist(), corners.amax(0).ceil().int().tolist()
@@ -145,12 +158,22 @@ class UprightPortrait:
         )
         places = self.frame.fractions(torch.stack((x, y), -1))
         weight = fade(torch.minimum(places, 1 - places) / BORDER).prod(-1)
-        grid = (2 * places - 1).float()[None]
         own = to_float(np.ascontiguousarray(self.picture[rows, columns]))
-        side = min(frames.shape[1], max(1, round(self.frame.side)))
-        pictures = np.repeat(self.picture[None], len(frames), axis=0)
-        for picture, frame in zip(pictures, frames, strict=True):  # one by one: the picture may be large
-            drawn = resize(to_float(frame)[None], side)
-            turned = functional.grid_sample(drawn, grid, padding_mode="border", align_corners=False)[0]
-            picture[rows, columns] = to_uint8(own + weight * (turned - own)).numpy()
-        return pictures
+        return _Place(rows, columns, (2 * places - 1).float()[None], weight, own)
+
+
+class _Place(NamedTuple):
+    """Where in the picture an animated square goes, the same for every frame.
+
+    Args:
+        rows, columns: the part of the picture that it touches, h by w.
+        grid: where the square is read for each of its pixels, ``(1, h, w, 2)``.
+        weight: share of the square, ``(h, w)`` in ``[0, 1]``.
+        own: the picture there, ``(3, h, w)``.
+    """
+
+    rows: slice
+    columns: slice
+    grid: Tensor
+    weight: Tensor
+    own: Tensor
