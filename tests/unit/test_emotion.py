@@ -212,6 +212,16 @@ def test_frames_that_are_not_told_are_free_and_others_are_not():
     assert not codes[:, :20].equal(part.emotion.untold.expand(BATCH, 20, -1))
 
 
+@pytest.mark.parametrize(("told", "moved", "matters"), [(True, 1, False), (False, 1, True), (True, 6, True)])
+def test_the_expression_of_the_start_does_not_matter_once_an_emotion_is_told(told, moved, matters):
+    part, plain = calibrated(), condition(track() if told else None)
+    start = plain.start_motion.clone()
+    start[:, moved] += 1.0  # 1 is expression, 6 is pose
+    other = replace(plain, start_motion=start)
+    assert predicted(part, plain).equal(predicted(part, other)) is not matters
+    assert start[:, moved].eq(1.0).all()  # what is told is left alone
+
+
 @pytest.mark.parametrize("shape", [(BATCH, FRAMES - 1, 5), (BATCH, FRAMES, 4), (BATCH, FRAMES)])
 def test_a_track_of_another_shape_is_refused(shape):
     with pytest.raises(ShapeError, match="control 'emotion'"):

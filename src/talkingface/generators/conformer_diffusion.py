@@ -215,16 +215,17 @@ class ConformerDiffusion(MotionGenerator):
         batch, frames = speech.shape[:2]
         start = condition.start_motion
         check_shape(start, (batch, self.out.out_features), "start motion")
+        felt = []
+        if self.emotion is not None:
+            track = condition.controls.get(EMOTION, start.new_full((batch, frames, self.emotion.dim), torch.nan))
+            check_shape(track, (batch, frames, self.emotion.dim), f"control '{EMOTION}'")
+            felt.append(self.emotion(track, self.motion_range.scale))
+            start = self.emotion.dressed(start, track[:, 0])
         codes = [self.start_code(self.motion_range.normalise(start))]
         if self.portrait_code is not None:
             check_shape(condition.portrait, (batch, self.portrait_code.in_features), "portrait code")
             codes.append(self.portrait_code(condition.portrait))
-        told = [speech, *(code[:, None].expand(-1, frames, -1) for code in codes)]
-        if self.emotion is not None:
-            track = condition.controls.get(EMOTION, start.new_full((batch, frames, self.emotion.dim), torch.nan))
-            check_shape(track, (batch, frames, self.emotion.dim), f"control '{EMOTION}'")
-            told.append(self.emotion(track, self.motion_range.scale))
-        return torch.cat(told, dim=-1)
+        return torch.cat([speech, *(code[:, None].expand(-1, frames, -1) for code in codes), *felt], dim=-1)
 
     def _denoise(
         self, noised: Tensor, step: Tensor, fixed: Tensor, positions: Sequence[Tensor] | None = None

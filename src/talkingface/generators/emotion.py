@@ -95,6 +95,23 @@ class EmotionCondition(nn.Module):
         """How a motion feels: clean expression of ``(..., T, D)``, less the neutral one, ``(..., T, E)``."""
         return over_window(motion[..., self.columns]) - self.neutral
 
+    def dressed(self, motion: Tensor, told: Tensor) -> Tensor:
+        """A start motion that shows what is told, and of its own mouth and pose only ("combined with the extracted
+        mouth and pose features as input").
+
+        In training a clip starts in its mood. Left in the start motion, that mood would be all that a generator looks
+        at, and a neutral portrait could not be told another.
+
+        Args:
+            motion: ``(B, D)``.
+            told: difference from neutral ``(B, E)``; a row with NaN leaves the motion as it is.
+        """
+        dressed = motion.clone()
+        dressed[:, self.columns] = torch.where(
+            told.isnan().any(-1, keepdim=True), motion[:, self.columns], self.neutral + told
+        )
+        return dressed
+
     def withhold(self, track: Tensor, generator: Generator | None) -> Tensor:
         """A track ``(B, T, E)`` with all of a clip unknown (NaN) for the share of clips that training withholds."""
         device = track.device if generator is None else generator.device
