@@ -9,6 +9,7 @@ import talkingface
 from speech_toys import TOY_SIZE, murmur, toy_hubert
 from talkingface.audio import HubertSpeech, MelSpeech
 from talkingface.core.errors import ConfigError, ShapeError, WeightsError
+from talkingface.core.motion_spec import MotionSpec
 from talkingface.generators import ConformerDiffusion
 from talkingface.pipelines.streaming import LiveMotion, SpeechStream
 from talkingface.pipelines.windows import LivePlan
@@ -92,6 +93,28 @@ def test_controls_hold_for_all_frames_as_offline(animator):
     live = live_motion(animator, torch.from_numpy(wave), **asked)
     torch.testing.assert_close(live, offline_motion(animator, wave, **asked), atol=1e-5, rtol=1e-5)
     assert (live - live_motion(animator, torch.from_numpy(wave))).abs().max() > 1e-3
+
+
+def test_an_emotion_holds_for_all_frames(plugin):
+    from toy_plugin import ColourMotion, TintRenderer
+
+    torch.manual_seed(0)
+    encoder, hearing = ColourMotion(), MelSpeech(dim=8, blocks=0)
+    encoder.spec = MotionSpec("vector", {"expression": 3})
+    generator = ConformerDiffusion(
+        encoder, hearing, dim=16, blocks=1, static=8, hidden=8, emotions=["neutral", "happy"]
+    )
+    generator.calibrate(torch.randn(50, 3), {"neutral": torch.zeros(9, 3), "happy": torch.ones(9, 3)})
+    animator = talkingface.Animator(encoder, TintRenderer(encoder, size=SIZE), hearing, generator, device="cpu")
+    wave = torch.from_numpy(speech(3))
+    happy = live_motion(animator, wave, emotion="happy", strength=0.5)
+    assert torch.equal(happy, live_motion(animator, wave, emotion=(0.5, 0.5, 0.5)))
+    assert not torch.equal(happy, live_motion(animator, wave, emotion="happy"))
+    assert not torch.equal(happy, live_motion(animator, wave))
+    with pytest.raises(ConfigError, match="this model has: happy, neutral"):
+        live_motion(animator, wave, emotion="hapy")
+    with pytest.raises(ConfigError, match="changes over time"):
+        live_motion(animator, wave, emotion="moods.csv")
 
 
 def test_hubert_is_near_the_offline_path(plugin, tmp_path):

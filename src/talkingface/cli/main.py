@@ -19,6 +19,7 @@ VERBS = {
     "test": ("talkingface.cli.training", "judge a checkpoint on the test set"),
     "predict": ("talkingface.cli.training", "render the frames of a data set"),
     "animate": ("talkingface.cli.animate", "portrait + driving video → video"),
+    "stream": ("talkingface.cli.stream", "portrait + speech as it is spoken → pictures"),
     "bench": ("talkingface.cli.bench", "variants of a recipe × seeds → one table"),
     "evaluate": ("talkingface.cli.evaluate", "score clips beside their targets and controls"),
     "convert": ("talkingface.cli.convert", "a published checkpoint → model folder"),

@@ -2,5 +2,7 @@
 
 from talkingface.pipelines.animation import Animation
 from talkingface.pipelines.animator import Animator, load
+from talkingface.pipelines.streaming import SpeechStream
+from talkingface.pipelines.windows import LivePlan
 
-__all__ = ["Animation", "Animator", "load"]
+__all__ = ["Animation", "Animator", "LivePlan", "SpeechStream", "load"]

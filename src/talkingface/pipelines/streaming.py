@@ -16,7 +16,9 @@ from talkingface.core.errors import ConfigError, ShapeError
 from talkingface.core.media.audio import check_wave
 from talkingface.pipelines.animator import Animator
 from talkingface.pipelines.control_tracks import read_controls
+from talkingface.pipelines.emotions import Emotion, read_emotion
 from talkingface.pipelines.portrait import Crop, read_portrait
+from talkingface.pipelines.retouch import Retouch
 from talkingface.pipelines.speech import Speaker
 from talkingface.pipelines.windows import LIVE, LivePlan, MotionChain, Window
 
@@ -115,10 +117,14 @@ class SpeechStream:
         pose: yaw, pitch and roll that the head keeps, in degrees.
         location: x of the nose tip over the width of the crop, that the head keeps.
         scale: distance from inner brows to chin over the height of the crop, that the head keeps.
-        steps: of the motion generator's sampler; fewer are faster.
+        emotion: that the face keeps: a name, a vector ``(E,)``, or a picture or clip of anybody who shows it; see
+            :func:`talkingface.pipelines.emotions.read_emotion`. By default it is heard in the speech.
+        strength: of the emotion, 0 (neutral) to 1.5.
+        steps: of the motion generator's sampler. 10 of a trained tiny model made motion that is off that of 50 by 4 %
+            of its deviation (``benchmarks/sampler_steps.py``).
         guidance: how much more than trained the speech counts; 1 is as trained.
         crop: the square that is animated, see :func:`talkingface.pipelines.portrait.read_portrait`.
-        paste_back: put the animated square back into the full picture.
+        paste_back: put the animated square back into the full picture, stitched where the model can do that.
         plan: how many frames are made together, and how much later than spoken.
         ahead: frames of sound after a frame that its features wait for. By default as many as they depend on, which is
             1 for log-mel and MFCC, and 75, three seconds, for HuBERT and Whisper; these do with fewer, less exactly.
@@ -134,7 +140,7 @@ class SpeechStream:
 
     Example::
 
-        stream = SpeechStream(talkingface.load("talker"), "face.jpg", steps=10)
+        stream = SpeechStream(animator, "face.jpg")
         for samples in microphone:  # 16 kHz mono, any number at a time
             show(stream.push(samples))
         show(stream.finish())
@@ -149,25 +155,36 @@ class SpeechStream:
         pose: Sequence[float] | None = None,
         location: float | None = None,
         scale: float | None = None,
-        steps: int = 50,
+        emotion: Emotion | None = None,
+        strength: float = 1.0,
+        steps: int = 10,
         guidance: float = 1.0,
         crop: Crop = "auto",
         paste_back: bool = False,
         plan: LivePlan = LIVE,
         ahead: int | None = None,
     ) -> None:
-        if animator.audio_encoder is None or animator.motion_generator is None:
+        generator = animator.motion_generator
+        if animator.audio_encoder is None or generator is None:
             raise ConfigError("this model has no audio encoder and motion generator, so speech cannot drive it.")
         given = {"pose": pose, "location": location, "scale": scale}
         asked = {name: value for name, value in given.items() if value is not None}
-        told = read_controls(asked, 1, animator.motion_generator.attributes)
+        told = read_controls(asked, 1, generator.attributes)
+        controls = dict(told.tracks)
+        if emotion is not None:
+            if Path(str(emotion)).suffix.lower() == ".csv":
+                raise ConfigError(f"{emotion} changes over time; a live face keeps a name, a vector or a picture.")
+            controls["emotion"] = read_emotion(emotion, strength, 1, generator, animator.motion).values
         self._animator = animator
         self._portrait = read_portrait(source, crop)
         self._seen = animator.appearance(self._portrait.square)
         self._paste_back = paste_back
+        self._retouch = None
+        if paste_back and animator.retargeting is not None:
+            self._retouch = Retouch(animator.retargeting, animator.motion_encoder.spec, self._seen, stitch=True)
         code = animator._code(self._portrait, self._seen)
-        speaker = Speaker(animator.audio_encoder, animator.motion_generator, code, steps, guidance)
-        self.motion = LiveMotion(speaker, self._seen.motion, told.tracks, seed=seed, plan=plan, ahead=ahead)
+        speaker = Speaker(animator.audio_encoder, generator, code, steps, guidance)
+        self.motion = LiveMotion(speaker, self._seen.motion, controls, seed=seed, plan=plan, ahead=ahead)
         self.delay = plan.delay(self.motion.features.ahead)
         side = animator.renderer.size
         self.size = self._portrait.picture.shape[:2] if paste_back else (side, side)
@@ -201,6 +218,6 @@ class SpeechStream:
     def _drawn(self, motion: Tensor) -> NDArray[np.uint8]:
         frames = [np.empty((0, *self.size, 3), np.uint8)]
         for part in motion.split(BATCH) if len(motion) else ():
-            drawn = self._animator.render(self._seen, part)
+            drawn = self._animator.render(self._seen, part if self._retouch is None else self._retouch(part))
             frames.append(self._portrait.paste(drawn) if self._paste_back else drawn)
         return np.concatenate(frames)
