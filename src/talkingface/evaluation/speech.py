@@ -158,14 +158,16 @@ def score_speech(predicted: Frames, truth: FaceReading) -> dict[str, float]:
         raise ShapeError(f"{len(predicted)} frames were predicted, but the truth of {len(truth.rotation)} is known.")
     reading = read_faces(predicted)
     return {
-        "lip-correlation": _correlation(lip_opening(reading.expression), lip_opening(truth.expression)),
+        "lip-correlation": lip_correlation(reading.expression, truth.expression),
         "pose-error": float(geodesic_angle(reading.rotation, truth.rotation).mean()),
         "location-error": float((reading.location - truth.location).abs().mean() * 100),
         "scale-error": float((reading.scale - truth.scale).abs().mean() * 100),
     }
 
 
-def _correlation(first: Tensor, second: Tensor) -> float:
+def lip_correlation(first: Tensor, second: Tensor) -> float:
+    """Pearson's correlation of the lip opening of two expression tracks ``(T, 16)``; 0 for lips that never move."""
+    first, second = lip_opening(first), lip_opening(second)
     first, second = first.double() - first.double().mean(), second.double() - second.double().mean()
     length = first.norm() * second.norm()
     return float(first @ second / length) if first.norm() > 1e-4 and second.norm() > 1e-4 else 0.0
