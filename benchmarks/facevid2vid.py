@@ -7,40 +7,18 @@ depend on them; how far half precision departs should be looked at again with tr
 """
 
 import argparse
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from turns import Run, Variant, measure, table
 
 import talkingface
 from talkingface.core.records import Source
 from talkingface.motion import LivePortraitMotion
 from talkingface.renderers import FaceVid2VidRenderer
 
-Run = Callable[[], Tensor]
 GROUPS = ("portrait, once", "warping", "decoder", "frame", "animator")
-
-
-@dataclass
-class Variant:
-    """One way to compute one thing; of one group, the first is the yardstick.
-
-    Args:
-        group: what is computed.
-        name: how.
-        run: computes it once.
-    """
-
-    group: str
-    name: str
-    run: Run
-    processor: list[float] = field(default_factory=list)
-    clock: list[float] = field(default_factory=list)
-    output: Tensor | None = None
-    failure: str = ""
 
 
 def variants(compiled: bool) -> list[Variant]:
@@ -117,45 +95,13 @@ def animator_by(encoder: LivePortraitMotion, plain: FaceVid2VidRenderer, form: F
     return lambda: torch.from_numpy(animator.render(seen, animator.motion(frame))) / 255
 
 
-def measure(measured: list[Variant], rounds: int) -> None:
-    """Run all variants in turn; one that this machine cannot run says why."""
-    with torch.inference_mode():
-        for turn in range(rounds + 1):
-            for variant in measured:
-                if variant.failure:
-                    continue
-                clock, processor = time.perf_counter(), time.process_time()
-                try:
-                    variant.output = variant.run().float()
-                except RuntimeError as error:  # torch.compile without a compiler
-                    variant.failure = str(error).strip().splitlines()[0][:60]
-                    continue
-                if turn:  # the first round warms up and compiles
-                    variant.processor.append(time.process_time() - processor)
-                    variant.clock.append(time.perf_counter() - clock)
-
-
-def table(measured: list[Variant]) -> str:
-    """Seconds, times faster than the yardstick of the group, and the largest difference from its result."""
-    lines = [f"{'':16}{'':28}{'CPU s':>8}{'clock s':>9}{'faster':>9}{'max difference':>17}{'PSNR':>9}"]
-    yardstick = measured[0]
-    for variant in measured:
-        new = variant is measured[0] or variant.group != yardstick.group
-        yardstick = variant if new else yardstick
-        title = variant.group if new else ""
-        if variant.failure or variant.output is None or yardstick.output is None:
-            lines.append(f"{title:16}{variant.name:28}  not here: {variant.failure}")
-            continue
-        ratio = min(yardstick.processor) / min(variant.processor)
-        difference = variant.output - yardstick.output
-        decibels = (
-            f"{-10 * difference.square().mean().log10():6.1f} dB" if not new and variant.group != "warping" else ""
-        )
-        lines.append(
-            f"{title:16}{variant.name:28}{min(variant.processor):8.3f}{min(variant.clock):9.3f}{ratio:8.2f}x"
-            f"{difference.abs().max():17.1e}{decibels:>9}"
-        )
-    return "\n".join(lines)
+def figures(variant: Variant, yardstick: Variant, difference: Tensor) -> str:
+    """Seconds, times faster than the yardstick, and the largest difference from its result; PSNR of pictures."""
+    ratio = min(yardstick.processor) / min(variant.processor)
+    line = f"{min(variant.processor):8.3f}{min(variant.clock):9.3f}{ratio:8.2f}x{difference.abs().max():17.1e}"
+    if variant is yardstick or variant.group == "warping":
+        return f"{line}{'':9}"
+    return f"{line}{-10 * difference.square().mean().log10():6.1f} dB"
 
 
 def main() -> None:
@@ -170,7 +116,8 @@ def main() -> None:
         f"256 to 512 px, batch 1, {torch.get_num_threads()} threads, torch {torch.__version__}, "
         f"smallest of {arguments.rounds} rounds; PSNR of values in [0, 1]"
     )
-    print(table(measured))
+    heading = f"{'CPU s':>8}{'clock s':>9}{'faster':>9}{'max difference':>17}{'PSNR':>9}"
+    print(table(measured, (16, 28), heading, figures))
 
 
 if __name__ == "__main__":

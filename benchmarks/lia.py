@@ -5,13 +5,12 @@ ratios are what to compare. Weights are random: speed does not depend on them.
 """
 
 import argparse
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import plain_lia
 import torch
 from torch import Tensor
+from turns import Variant, measure, table
 
 from talkingface.core.records import Source
 from talkingface.motion import LatentMotion
@@ -20,26 +19,6 @@ from talkingface.renderers import LIARenderer
 ROUNDS = 3
 BATCH = 8
 TRUNK_RUNS_OF_REFERENCE_DEMO = 4  # it passes the portrait in each of four roles
-
-
-@dataclass
-class Variant:
-    """One way to compute one thing.
-
-    Args:
-        group: variants of one group are compared; the first is the yardstick.
-        name: what the table calls it.
-        run: computes it once.
-        frames: pictures made by one run.
-    """
-
-    group: str
-    name: str
-    run: Callable[[], Tensor]
-    frames: int = 1
-    seconds: list[float] = field(default_factory=list)
-    output: Tensor | None = None
-    failure: str = ""
 
 
 def variants(size: int, frames: int) -> list[Variant]:
@@ -94,39 +73,10 @@ def variants(size: int, frames: int) -> list[Variant]:
     return measured
 
 
-def measure(measured: list[Variant]) -> None:
-    """Run all variants in turn; one that this machine cannot run says why."""
-    with torch.inference_mode():
-        for turn in range(ROUNDS + 1):
-            for variant in measured:
-                if variant.failure:
-                    continue
-                start = time.perf_counter()
-                try:
-                    variant.output = variant.run().float()
-                except RuntimeError as error:  # torch.compile without a compiler
-                    variant.failure = str(error).strip().splitlines()[0][:60]
-                    continue
-                if turn:  # the first round warms up and compiles
-                    variant.seconds.append((time.perf_counter() - start) / variant.frames)
-
-
-def table(measured: list[Variant]) -> str:
-    """Milliseconds a frame, times faster than the yardstick of the group, largest difference from its result."""
-    lines = [f"{'':22}{'':26}{'ms/frame':>10}{'faster':>9}{'max difference':>17}"]
-    yardstick = measured[0]
-    for variant in measured:
-        new_group = variant is measured[0] or variant.group != yardstick.group
-        yardstick = variant if new_group else yardstick
-        title = variant.group if new_group else ""
-        if variant.failure or variant.output is None or yardstick.output is None:
-            lines.append(f"{title:22}{variant.name:26}  not here: {variant.failure}")
-            continue
-        ratio = min(yardstick.seconds) / min(variant.seconds)
-        difference = (variant.output - yardstick.output).abs().max()
-        milliseconds = 1000 * min(variant.seconds)
-        lines.append(f"{title:22}{variant.name:26}{milliseconds:10.1f}{ratio:8.2f}x{difference:17.1e}")
-    return "\n".join(lines)
+def figures(variant: Variant, yardstick: Variant, difference: Tensor) -> str:
+    """Milliseconds a frame, times faster than the yardstick, largest difference from its result."""
+    ratio, milliseconds = min(yardstick.clock) / min(variant.clock), 1000 * min(variant.clock)
+    return f"{milliseconds:10.1f}{ratio:8.2f}x{difference.abs().max():17.1e}"
 
 
 def main() -> None:
@@ -135,11 +85,11 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=8, help="frames that one round renders")
     arguments = parser.parse_args()
     measured = variants(arguments.size, arguments.frames)
-    measure(measured)
+    measure(measured, ROUNDS)
     print(
         f"{arguments.size} px, {torch.get_num_threads()} threads, torch {torch.__version__}, fastest of {ROUNDS} rounds"
     )
-    print(table(measured))
+    print(table(measured, (22, 26), f"{'ms/frame':>10}{'faster':>9}{'max difference':>17}", figures))
 
 
 if __name__ == "__main__":
