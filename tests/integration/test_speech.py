@@ -10,6 +10,7 @@ from talkingface.audio import MelSpeech
 from talkingface.core.errors import ConfigError, MediaError, ShapeError, WeightsError
 from talkingface.core.interfaces import MotionGenerator
 from talkingface.core.media import VideoReader, VideoWriter, read_audio, write_audio
+from talkingface.core.motion_spec import MotionSpec
 from talkingface.data.synthetic import render_clip
 from talkingface.generators import ConformerDiffusion
 from talkingface.pipelines.windows import seam_ratio
@@ -22,6 +23,7 @@ SECOND = 16000
 class Walk(MotionGenerator):
     """A random walk from the start motion, a little louder where the speech is; it remembers what it was told."""
 
+    spec = MotionSpec("vector", {"colour": 3})
     attributes = ("pose", "location")
 
     def __init__(self, *, goes_on: bool = True) -> None:

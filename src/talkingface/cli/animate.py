@@ -39,6 +39,8 @@ def run(verb: str, arguments: list[str]) -> int:
         location=control(options.location),
         scale=control(options.scale),
         controls=finder,
+        emotion=options.emotion,
+        strength=options.strength,
         steps=options.steps,
         guidance=options.guidance,
         relative=options.relative,

@@ -26,6 +26,7 @@ def parser(verb: str) -> argparse.ArgumentParser:
         "animate --source face.jpg --audio speech.wav --model DIR -o out.mp4",
         "animate --source photo.jpg --audio speech.mp3 --model DIR -o out.mp4 --paste-back --seed 1",
         "animate --source face.jpg --audio speech.wav --model DIR -o out.mp4 --pose 10,0,-5 --scale track.csv",
+        "animate --source face.jpg --audio speech.wav --model DIR -o out.mp4 --emotion happy --strength 0.7",
         "animate --source face.jpg --driving clip.mp4 --model owner/name -o out.mp4 --relative",
         "animate --source photo.jpg --driving clip.mp4 --model DIR -o out.mp4 --crop landmarks --paste-back --eyes 0.4",
         "animate --source face.jpg --driving other.jpg --model DIR -o out.png --region lips",
@@ -58,6 +59,9 @@ def parser(verb: str) -> argparse.ArgumentParser:
     add("--pose", metavar="YAW,PITCH,ROLL|FILE", help="of the head, in degrees; columns yaw, pitch, roll")
     add("--location", metavar="X|FILE", help="of the nose over the width of the square, 0 to 1; column location")
     add("--scale", metavar="S|FILE", help="inner brows to chin over the height of the square, 0 to 1; column scale")
+    add("--emotion", metavar="NAME|FILE", help="of models that know emotions: a name, a picture or clip that shows it, "
+        "or a CSV file with columns time or frame, emotion, strength (default: left to the speech)")  # fmt: skip
+    add("--strength", type=float, metavar="S", help="of the emotion, 0 (neutral) to 1.5 (default: 1)")
     add("--controls", default="landmarks", metavar="NAME", help="what finds tracks in a video: landmarks (default), "
         "labels:folder=DIR, mediapipe:model=FILE; see 'talkingface list'")  # fmt: skip
     add("--steps", type=int, default=50, metavar="N", help="of the sampler; fewer are faster (default: 50)")

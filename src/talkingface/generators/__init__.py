@@ -2,7 +2,7 @@
 
 from talkingface.generators.conformer_diffusion import ConformerDiffusion
 from talkingface.generators.emotion import EMOTION, NEUTRAL, EmotionCondition, over_window
-from talkingface.generators.normalisation import MotionRange
+from talkingface.generators.normalisation import MotionRange, check_made_for
 from talkingface.generators.regression import Regression
 from talkingface.generators.variance import ATTRIBUTES, Attribute, VarianceAdapter, check_controls
 
@@ -17,5 +17,6 @@ __all__ = [
     "Regression",
     "VarianceAdapter",
     "check_controls",
+    "check_made_for",
     "over_window",
 ]

@@ -1,13 +1,12 @@
 """From the range of motion codes to the range of a sampler, and back."""
 
 import math
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from talkingface.core.checks import check_finite, check_shape
-from talkingface.core.errors import ShapeError, WeightsError
+from talkingface.core.errors import ConfigError, ShapeError
 from talkingface.core.motion_spec import MotionSpec
 
 TAIL = 0.001  # share of values on either side that may be clipped
@@ -91,20 +90,17 @@ def divisor(scale: Tensor) -> Tensor:
     return scale.where(scale > 0, torch.inf)
 
 
-def check_made_for(spec: MotionSpec, tensors: Mapping[str, Tensor], origin: str) -> None:
-    """Refuse weights of a generator that makes another motion than the one wired in.
+def check_made_for(spec: MotionSpec, width: int, origin: str) -> None:
+    """Refuse a generator that makes another motion than the one that is rendered.
 
     Args:
-        spec: of the motion encoder that is wired in.
-        tensors: the generator's, with its ``motion_range``.
-        origin: where they come from, for the message.
+        spec: of the motion encoder, whose motion the renderer takes.
+        width: of the motion that the generator makes.
+        origin: the generator, for the message.
 
     Raises:
-        WeightsError: with both sizes.
+        ConfigError: with both sizes.
     """
-    if "motion_range.centre" not in tensors:
-        return  # something is missing, which loading tells better
-    width = len(tensors["motion_range.centre"])
     if width == spec.dim:
         return
     rigid = spec.dim - 3 * spec.num_keypoints
@@ -112,7 +108,7 @@ def check_made_for(spec: MotionSpec, tensors: Mapping[str, Tensor], origin: str)
         f"{size} numbers a frame ({(size - rigid) // 3} keypoints)" if spec.num_keypoints else f"{size} numbers a frame"
         for size in (width, spec.dim)
     )
-    raise WeightsError(
+    raise ConfigError(
         f"{origin} makes motion of {made}, but the motion encoder and the renderer take {wanted}. "
         "Take all parts from one model, or train the generator on this one."
     )

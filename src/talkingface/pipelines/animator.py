@@ -4,6 +4,7 @@ import functools
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,12 +20,14 @@ from talkingface.core.media import is_picture, read_audio
 from talkingface.core.media.audio import check_wave
 from talkingface.core.media.paths import input_file
 from talkingface.core.records import Source
+from talkingface.generators import check_made_for
 from talkingface.hub import load_model
 from talkingface.motion import Retargeting
 from talkingface.motion.driving import Region
 from talkingface.pipelines.animation import Animation, MotionTrack
-from talkingface.pipelines.control_tracks import Control, read_controls
+from talkingface.pipelines.control_tracks import Control, ControlTracks, read_controls
 from talkingface.pipelines.driven import DrivenMotion, following
+from talkingface.pipelines.emotions import Emotion, read_emotion
 from talkingface.pipelines.face import Landmarks, find_landmarks
 from talkingface.pipelines.portrait import Crop, Portrait, read_portrait
 from talkingface.pipelines.retouch import Retouch, check_retouch
@@ -49,7 +52,8 @@ class Animator:
         dtype: in which a renderer draws that has a fused form; others draw in float32.
 
     Raises:
-        ConfigError: when the retargeting is of another number of keypoints than the motion.
+        ConfigError: when the motion generator makes another motion than the renderer takes, or the retargeting is of
+            another number of keypoints.
     """
 
     def __init__(
@@ -70,6 +74,8 @@ class Animator:
         self.retargeting = None if retargeting is None else retargeting.to(self.device).eval()
         self.dtype = dtype
         spec = motion_encoder.spec
+        if motion_generator is not None:
+            check_made_for(spec, motion_generator.spec.dim, "the motion generator")
         if retargeting is not None and (spec.convention is None or retargeting.keypoints != spec.num_keypoints):
             raise ConfigError(
                 f"retargeting corrects {retargeting.keypoints} keypoints, and the motion of "
@@ -93,6 +99,8 @@ class Animator:
         location: Control | None = None,
         scale: Control | None = None,
         controls: ControlReader | None = None,
+        emotion: Emotion | None = None,
+        strength: float | None = None,
         steps: int = 50,
         guidance: float = 1.0,
         relative: bool | None = None,
@@ -119,6 +127,9 @@ class Animator:
             location: x of the nose tip over the width of the crop.
             scale: distance from inner brows to chin over the height of the crop.
             controls: finds these tracks in a video.
+            emotion: of speech-driven motion: a name, a vector, a picture or clip that shows it, or a CSV file; see
+                :func:`talkingface.pipelines.emotions.read_emotion`. ``None`` leaves it to the speech.
+            strength: of the emotion, 0 (neutral) to 1.5; by default 1.
             steps: of the motion generator's sampler; fewer are faster.
             guidance: how much more than trained the speech counts; 1 is as trained.
             relative: add the motion since the first driving frame to the portrait's own (LIA, section 3.3), instead of
@@ -152,13 +163,15 @@ class Animator:
                 input_file(file)  # a missing one is told before a face is looked for
         given = {"pose": pose, "location": location, "scale": scale}
         asked = {name: control for name, control in given.items() if control is not None}
+        if emotion is None and strength is not None:
+            raise ConfigError("a strength is of an emotion; ask for one.")
         check_retouch(self.retargeting, stitch, eyes, lips)
         portrait = read_portrait(source, crop, landmarks)
         seen = self.appearance(portrait.square)
         motion: MotionTrack
         if driving is not None:
-            if asked:
-                raise ConfigError(f"{', '.join(asked)} can be asked of speech-driven motion, not of a driving video.")
+            if told := [*asked, *(["emotion"] if emotion is not None else [])]:
+                raise ConfigError(f"{', '.join(told)} can be asked of speech-driven motion, not of a driving video.")
             still = is_picture(driving)
             follow = following(self.motion_encoder.spec, seen, relative=relative, region=region, still=still)
             motion = driven = DrivenMotion(driving, self.motion, follow)
@@ -171,7 +184,8 @@ class Animator:
                     "relative motion, a region and a crop of the driving belong to a driving video; speech moves the "
                     "whole face and starts from the portrait anyway."
                 )
-            motion = self._spoken(audio, asked, controls, portrait, seen, seed, steps, guidance)
+            felt = None if emotion is None else (emotion, 1.0 if strength is None else strength)
+            motion = self._spoken(audio, asked, controls, felt, portrait, seen, crop, seed, steps, guidance)
         retouch = None
         if self.retargeting is not None:
             retouch = Retouch(
@@ -233,8 +247,10 @@ class Animator:
         audio: str | Path | NDArray[np.float32],
         asked: Mapping[str, Control],
         controls: ControlReader | None,
+        felt: tuple[Emotion, float] | None,
         portrait: Portrait | UprightPortrait,
         seen: Source,
+        crop: Crop,
         seed: int,
         steps: int,
         guidance: float,
@@ -245,7 +261,13 @@ class Animator:
                 "('talkingface list' names the recipes of stage 2), export the result, and give that model."
             )
         wave = _checked(audio) if isinstance(audio, np.ndarray) else read_audio(audio)
-        told = read_controls(asked, speech_frames(wave), self.motion_generator.attributes, controls)
+        frames = speech_frames(wave)
+        told = read_controls(asked, frames, self.motion_generator.attributes, controls)
+        if felt is not None:
+            cut: Literal["auto", "none"] = "none" if crop == "none" else "auto"
+            emotion = read_emotion(*felt, frames, self.motion_generator, self.motion, cut)
+            tracks, files = {**told.tracks, "emotion": emotion.values}, {**told.files, **emotion.files}
+            told = ControlTracks(tracks, files, (*told.notes, *emotion.notes))
         return SpokenMotion(
             self.audio_encoder,
             self.motion_generator,
