@@ -12,7 +12,7 @@ from media_files import make_video, noise_pictures, tone
 from talkingface.controls import LabelControls
 from talkingface.core.errors import ConfigError
 from talkingface.data import FolderClips, FolderPairs, SyntheticClips
-from talkingface.data.clips import in_square
+from talkingface.data.labels import in_square
 from talkingface.data.rendered import RenderedSet, render_set
 from talkingface.data.tracks import ClipTracks
 from talkingface.data.windows import WindowDataset
@@ -254,9 +254,11 @@ def test_controls_are_for_the_square_that_the_encoder_is_shown(people):
 
 def test_a_tall_frame_keeps_its_place_and_gains_size():
     tall = {"location": torch.tensor([0.3]), "scale": torch.tensor([0.25]), "pose": torch.ones(1, 3)}
+    tall["landmarks"] = torch.tensor([0.3, 0.75]).expand(1, 68, 2)
     square = in_square(tall, 64, 128)
     assert square["location"].item() == pytest.approx(0.3)
     assert square["scale"].item() == pytest.approx(0.5)
+    assert square["landmarks"][0, 0].tolist() == pytest.approx([0.3, 1.0])
     assert square["pose"] is tall["pose"]
 
 

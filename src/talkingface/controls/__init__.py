@@ -1,4 +1,4 @@
-"""Where head pose, place and size of a clip come from: label files, landmarks, MediaPipe."""
+"""Where landmarks, head pose, place and size of a clip come from: label files, landmarks, MediaPipe."""
 
 from talkingface.controls.geometry import controls_from
 from talkingface.controls.labels import LabelControls

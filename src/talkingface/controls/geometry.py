@@ -1,4 +1,4 @@
-"""From landmarks and head rotation to the three control tracks."""
+"""From landmarks and head rotation to control tracks."""
 
 import torch
 from torch import Tensor
@@ -19,7 +19,8 @@ def controls_from(landmarks: Tensor, rotation: Tensor, aspect: float = 1.0) -> d
 
     Returns:
         ``pose`` ``(T, 3)`` yaw, pitch, roll in degrees; ``location`` ``(T,)`` x of the nose tip over frame width;
-        ``scale`` ``(T,)`` from between the brows to the chin, over frame height. Float32, NaN where unknown.
+        ``scale`` ``(T,)`` from between the brows to the chin, over frame height; ``landmarks`` as given. Float32, NaN
+        where unknown.
     """
     check_shape(landmarks, ("T", 68, 2), "landmarks")
     check_shape(rotation, (len(landmarks), 3, 3), "rotation")
@@ -30,4 +31,5 @@ def controls_from(landmarks: Tensor, rotation: Tensor, aspect: float = 1.0) -> d
         "pose": euler(rotation).float(),
         "location": landmarks[:, NOSE_TIP, 0].float(),
         "scale": scale.float(),
+        "landmarks": landmarks.float(),
     }

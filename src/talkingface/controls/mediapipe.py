@@ -9,13 +9,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from talkingface.controls.geometry import CHIN, LEFT_BROW, NOSE_TIP, RIGHT_BROW
 from talkingface.controls.pictures import PictureControls
 from talkingface.core.errors import ConfigError, WeightsError
 from talkingface.metrics.labels import our_rotation
 from talkingface.weights import sha256
 
-MESH = {NOSE_TIP: 4, LEFT_BROW: 107, RIGHT_BROW: 336, CHIN: 152}  # point of the 478-point mesh for each iBUG point
+MESH = (  # point of the 478-point mesh for each of the 68 iBUG points
+    *(162, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 389),  # jaw
+    *(71, 63, 105, 66, 107, 336, 296, 334, 293, 301),  # brows
+    *(168, 197, 5, 4, 75, 97, 2, 326, 305),  # nose
+    *(33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380),  # eyes
+    *(61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181),  # lips, outside
+    *(78, 82, 13, 312, 308, 317, 14, 87),  # lips, inside
+)
 MILLISECONDS = 40  # a frame
 
 
@@ -45,7 +51,7 @@ class MediaPipeControls(PictureControls):
         return f"mediapipe {_mediapipe().__version__} {sha256(self.model)}"
 
     def see(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[tuple[Tensor, Tensor]]:
-        """See :meth:`PictureControls.see`; of the 68 points only the four that controls are made of."""
+        """See :meth:`PictureControls.see`."""
         mediapipe = _mediapipe()
         vision = mediapipe.tasks.vision
         options = vision.FaceLandmarkerOptions(
@@ -64,8 +70,7 @@ class MediaPipeControls(PictureControls):
                     time += MILLISECONDS
                     if seen.face_landmarks:
                         mesh = seen.face_landmarks[0]
-                        for ours, theirs in MESH.items():
-                            landmarks[row, ours] = torch.tensor([mesh[theirs].x, mesh[theirs].y])
+                        landmarks[row] = torch.tensor([[mesh[point].x, mesh[point].y] for point in MESH])
                         pose[row] = torch.from_numpy(seen.facial_transformation_matrixes[0][:3, :3])
                 yield landmarks, our_rotation(pose)
 

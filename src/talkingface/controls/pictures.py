@@ -1,6 +1,7 @@
 """Base of the control readers that look at the pictures; what they saw is kept on disk."""
 
 import hashlib
+import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from talkingface.data.tracks import is_whole, written
 from talkingface.weights import sha256
 
 BATCH = 16  # frames at once
+SHAPES = {"pose": (3,), "location": (), "scale": (), "landmarks": (68, 2)}  # of a frame, in the order of the file
+WIDTHS = [math.prod(shape) for shape in SHAPES.values()]
 
 
 class PictureControls(ControlReader):
@@ -46,12 +49,13 @@ class PictureControls(ControlReader):
         key = hashlib.sha256(f"{self.fingerprint()} {sha256(clip)}".encode()).hexdigest()[:32]
         path = cache_folder("tracks", "controls", f"{key}.npy")
         with VideoReader(clip) as reader:
-            if not is_whole(path, (len(reader), 5), np.float32):
+            shape = len(reader), sum(WIDTHS)
+            if not is_whole(path, shape, np.float32):
                 found = self._look(reader.stream(BATCH))
-                with written(path, (len(reader), 5), np.float32) as columns:
-                    columns[:] = np.column_stack([values.numpy() for values in found.values()])
-        pose, location, scale = torch.from_numpy(np.load(path, allow_pickle=False)).split([3, 1, 1], dim=1)
-        return {"pose": pose, "location": location[:, 0], "scale": scale[:, 0]}
+                with written(path, shape, np.float32) as columns:
+                    columns[:] = np.concatenate([found[name].reshape(len(reader), -1) for name in SHAPES], axis=1)
+        kept = torch.from_numpy(np.load(path, allow_pickle=False)).split(WIDTHS, dim=1)
+        return {name: part.reshape(-1, *shape) for (name, shape), part in zip(SHAPES.items(), kept, strict=True)}
 
     def _look(self, batches: Iterable[NDArray[np.uint8]]) -> dict[str, Tensor]:
         shapes: list[tuple[int, ...]] = []

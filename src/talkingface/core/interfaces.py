@@ -228,7 +228,7 @@ class MotionGenerator(Component):
 
 
 class ControlReader(Component):
-    """Where the control tracks of a clip come from: label files, landmarks, another network."""
+    """Where the control tracks of a clip, and its landmarks, come from: label files, another network."""
 
     @abstractmethod
     def read(self, clip: Path, frames: NDArray[np.uint8] | None = None) -> dict[str, Tensor]:
@@ -240,5 +240,6 @@ class ControlReader(Component):
 
         Returns:
             ``pose`` ``(T, 3)`` yaw, pitch, roll in degrees; ``location`` ``(T,)`` x of the nose tip over frame width;
-            ``scale`` ``(T,)`` distance of inner brows and chin over frame height. Float32, NaN where unknown.
+            ``scale`` ``(T,)`` distance of inner brows and chin over frame height; ``landmarks`` ``(T, 68, 2)`` as
+            fractions of the frame. Float32, NaN where unknown.
         """

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from talkingface.core.errors import ConfigError
 from talkingface.core.interfaces import AudioEncoder, ControlReader, MotionEncoder
 from talkingface.data.folder import ClipFile, scan_folder
+from talkingface.data.labels import in_square
 from talkingface.data.modules import EpochSampler
 from talkingface.data.rendered import RenderedClip, RenderedSet, Split, render_set
 from talkingface.data.tracks import ClipTracks, SpokenClip, TrackCache
@@ -266,38 +267,31 @@ class FolderClips(ClipModule):
     def clips(self, split: Split) -> Sequence[SpokenClip]:
         """The clips of one split that have sound; files that do not decode were named and left out."""
         if self._found is None:
-            found, summary = scan_folder(self.root, self.manifest, seed=self.seed)
-            rank_zero_info(str(summary))
-            self._found = [clip for clip in found if clip.audio]
-            silent = Counter(clip.split for clip in found if not clip.audio)
-            if silent:
-                shares = ", ".join(f"{name} {silent[name]}" for name in SPLITS)
-                rank_zero_info(f"{silent.total()} clips have no sound and are left out: {shares}")
+            self._found = spoken_clips(self.root, self.manifest, self.seed)
         return [clip for clip in self._found if clip.split == split]
 
     def controls_of(self, clip: ClipFile) -> dict[str, Tensor]:
         """What the reader says of the clip, NaN without one."""
         if self.controls is None:
             return {name: torch.full((len(clip), *shape), torch.nan) for name, shape in CONTROLS.items()}
-        return in_square(self.controls.read(clip.path), *clip.size)
+        found = in_square(self.controls.read(clip.path), *clip.size)
+        return {name: found[name] for name in CONTROLS}
 
     def emotion_of(self, clip: ClipFile) -> str:
         """What the manifest says."""
         return clip.emotion
 
 
-def in_square(controls: dict[str, Tensor], width: int, height: int) -> dict[str, Tensor]:
-    """Control tracks of a frame as fractions of its central square, the part that motion encoders are shown.
+def spoken_clips(root: Path, manifest: Path | None, seed: int) -> list[ClipFile]:
+    """The clips of a folder that have sound; the others are counted, and files that do not decode are named.
 
     Args:
-        controls: with ``location`` as a fraction of the width, ``scale`` of the height.
-        width, height: of the frame, in pixels.
-
-    >>> wide = {"location": torch.tensor([0.75]), "scale": torch.tensor([0.5])}
-    >>> {name: values.tolist() for name, values in in_square(wide, 200, 100).items()}
-    {'location': [1.0], 'scale': [0.5]}
+        root, manifest, seed: as for :func:`~talkingface.data.folder.scan_folder`.
     """
-    side = min(width, height)
-    left = (width - side) // 2
-    location, scale = (controls["location"] * width - left) / side, controls["scale"] * (height / side)
-    return {**controls, "location": location, "scale": scale}
+    found, summary = scan_folder(root, manifest, seed=seed)
+    rank_zero_info(str(summary))
+    silent = Counter(clip.split for clip in found if not clip.audio)
+    if silent:
+        shares = ", ".join(f"{name} {silent[name]}" for name in SPLITS)
+        rank_zero_info(f"{silent.total()} clips have no sound and are left out: {shares}")
+    return [clip for clip in found if clip.audio]

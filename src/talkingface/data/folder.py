@@ -3,8 +3,8 @@
 import csv
 import hashlib
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -34,6 +34,7 @@ class ClipFile:
         audio: whether the file has a sound track.
         clip_id: path below the folder or manifest, without suffix.
         emotion: what the manifest says of it, else empty.
+        labels: of every frame, each ``(T, ...)``, where any are known, see :func:`talkingface.data.labels.labelled`.
     """
 
     path: Path
@@ -43,6 +44,7 @@ class ClipFile:
     audio: bool
     clip_id: str
     emotion: str = ""
+    labels: Mapping[str, Tensor] = field(default_factory=dict, compare=False, repr=False)
 
     def __len__(self) -> int:
         return self.frames
@@ -97,8 +99,8 @@ class ClipFile:
             raise MediaError(f"{self.path} cannot be read ({error.strerror}). Check the disk it lies on.") from error
 
     def truth(self, indices: Sequence[int]) -> dict[str, Tensor]:
-        """Nothing: real clips come without labels."""
-        return {}
+        """The labels of these frames."""
+        return {name: values[list(indices)] for name, values in self.labels.items()}
 
 
 _open: OrderedDict[Path, VideoReader] = OrderedDict()

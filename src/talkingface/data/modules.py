@@ -10,7 +10,9 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import DataLoader, DistributedSampler
 
 from talkingface.core.errors import ConfigError
+from talkingface.core.interfaces import ControlReader
 from talkingface.data.folder import ClipFile, scan_folder
+from talkingface.data.labels import labelled
 from talkingface.data.pairs import Clip, PairDataset
 from talkingface.data.rendered import RenderedSet, Split, render_set
 
@@ -181,6 +183,7 @@ class FolderPairs(PairModule):
     Args:
         root: folder of videos: ``root/IDENTITY/*.mp4``, or flat.
         manifest: CSV with ``path, identity, split``; paths are relative to it.
+        controls: reads landmarks and head pose, for keypoint losses; without one the pairs have none.
         size: side of the pictures, in pixels.
         batch_size: pairs a step and process.
         pairs_per_clip: pairs drawn from each training clip in an epoch.
@@ -194,6 +197,7 @@ class FolderPairs(PairModule):
         self,
         root: Path,
         manifest: Path | None = None,
+        controls: ControlReader | None = None,
         size: int = 256,
         batch_size: int = 8,
         pairs_per_clip: int = 16,
@@ -205,11 +209,17 @@ class FolderPairs(PairModule):
         super().__init__(size, batch_size, pairs_per_clip, val_pairs_per_clip, workers, seed, candidates)
         self.root = root
         self.manifest = manifest
+        self.controls = controls
         self._found: list[ClipFile] | None = None
 
+    def prepare_data(self) -> None:
+        """Look at every clip, in one process of each machine: readers keep what they saw in pictures."""
+        self.clips("train")
+
     def clips(self, split: Split) -> Sequence[Clip]:
-        """The clips of one split; files that do not decode were named and left out."""
+        """The clips of one split; files that do not decode, or cannot be labelled, were named and left out."""
         if self._found is None:
-            self._found, summary = scan_folder(self.root, self.manifest, seed=self.seed)
+            found, summary = scan_folder(self.root, self.manifest, seed=self.seed)
             rank_zero_info(str(summary))
+            self._found = found if self.controls is None else labelled(found, self.controls)
         return [clip for clip in self._found if clip.split == split]
