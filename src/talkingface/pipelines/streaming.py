@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -174,7 +175,8 @@ class SpeechStream:
         if emotion is not None:
             if Path(str(emotion)).suffix.lower() == ".csv":
                 raise ConfigError(f"{emotion} changes over time; a live face keeps a name, a vector or a picture.")
-            controls["emotion"] = read_emotion(emotion, strength, 1, generator, animator.motion).values
+            cut: Literal["auto", "none"] = "none" if crop == "none" else "auto"
+            controls["emotion"] = read_emotion(emotion, strength, 1, generator, animator.motion, cut).values
         self._animator = animator
         self._portrait = read_portrait(source, crop)
         self._seen = animator.appearance(self._portrait.square)
