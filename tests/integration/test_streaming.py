@@ -11,8 +11,10 @@ from talkingface.audio import HubertSpeech, MelSpeech
 from talkingface.core.errors import ConfigError, ShapeError, WeightsError
 from talkingface.core.motion_spec import MotionSpec
 from talkingface.generators import ConformerDiffusion
+from talkingface.motion import LivePortraitMotion, Retargeting
 from talkingface.pipelines.streaming import LiveMotion, SpeechStream
 from talkingface.pipelines.windows import LivePlan
+from talkingface.renderers import FaceVid2VidRenderer
 
 SIZE = 32
 PORTRAIT = np.full((SIZE, SIZE, 3), (60, 90, 120), np.uint8)
@@ -115,6 +117,31 @@ def test_an_emotion_holds_for_all_frames(plugin):
         live_motion(animator, wave, emotion="hapy")
     with pytest.raises(ConfigError, match="changes over time"):
         live_motion(animator, wave, emotion="moods.csv")
+
+
+def test_a_model_of_keypoints_speaks_stitched_and_with_emotion_as_offline():
+    """Takin-ADA's parts, small; a stitched portrait in its full picture."""
+    torch.manual_seed(0)
+    encoder, hearing = LivePortraitMotion(size=64, width=0.0625), MelSpeech(dim=8, blocks=0)
+    generator = ConformerDiffusion(encoder, hearing, dim=16, blocks=1, static=8, emotions=["neutral", "happy"])
+    generator.calibrate(torch.randn(50, 70), {"neutral": torch.zeros(9, 70), "happy": torch.ones(9, 70)})
+    renderer, retargeting = FaceVid2VidRenderer(encoder, size=64, width=0.0625, depth=2), Retargeting()
+    torch.nn.init.normal_(retargeting.stitching[-1].weight, std=0.3)
+    parts = (encoder, renderer, hearing, generator)
+    animator = talkingface.Animator(*parts, retargeting, device="cpu")
+    picture = np.random.default_rng(0).integers(0, 255, (80, 100, 3), np.uint8)
+    asked = {"steps": 2, "emotion": "happy", "strength": 0.5, "crop": (20, 8, 64), "paste_back": True}
+
+    def live(animator: talkingface.Animator) -> np.ndarray:
+        stream = SpeechStream(animator, picture, plan=LivePlan(hop=4, lookahead=2, context=4), **asked)
+        return np.concatenate([stream.push(speech(0.35)), stream.finish()])
+
+    animation = animator.animate(picture, audio=speech(0.35), **asked)
+    animation.motion.windows = LivePlan(hop=4, lookahead=2, context=4).windows(9)
+    offline = np.concatenate(list(animation.frames()))
+    assert live(animator).shape == (9, 80, 100, 3)
+    assert np.abs(live(animator).astype(int) - offline).max() <= 1
+    assert not np.array_equal(live(animator), live(talkingface.Animator(*parts, device="cpu")))  # not stitched
 
 
 def test_hubert_is_near_the_offline_path(plugin, tmp_path):
