@@ -5,8 +5,8 @@
 One neutral portrait and one speech of each person; every emotion in several strengths, beside the same told to be
 neutral. What is shown is read from the pictures: ``amount`` is the share of the true change (as much as the strength
 that is asked, at best), ``direction`` the cosine with it, ``recognised`` how often no other emotion fits better (chance
-1 in 7), ``lips`` the correlation of the lip opening with the true one over that of neutral speech. Columns hold one
-number for each strength. Contempt, whose smirk the reader does not read, is the least certain.
+1 in 7), ``lip-correlation`` that of the lip opening with the true one, to be held beside neutral speech. Columns hold
+one number for each strength. Contempt, whose smirk the reader does not read, is the least certain.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import talkingface
 from talkingface.data.synthetic import split_identities
 from talkingface.evaluation import emotions
 
-COLUMNS = ("amount", "direction", "recognised")
+COLUMNS = ("amount", "direction", "recognised", "lip-correlation")
 
 
 def main() -> None:
@@ -49,10 +49,9 @@ def main() -> None:
     strengths = " / ".join(f"{strength:g}" for strength in emotions.STRENGTHS)
     spoken = mean("lip-correlation", emotions.NEUTRAL, 1.0)
     sys.stdout.write(f"{len(people)} people, strengths {strengths}; lip correlation of neutral speech {spoken:.3f}\n")
-    sys.stdout.write(f"{'':>10}" + "".join(f"{name:>24}" for name in (*COLUMNS, "lips")) + "\n")
+    sys.stdout.write(f"{'':>10}" + "".join(f"{name:>24}" for name in COLUMNS) + "\n")
     for emotion in emotions.MOODS:
         cells = [[mean(column, emotion, s) for s in emotions.STRENGTHS] for column in COLUMNS]
-        cells.append([mean("lip-correlation", emotion, s) / spoken for s in emotions.STRENGTHS])
         texts = (" / ".join(f"{value:.2f}" for value in cell) for cell in cells)
         sys.stdout.write(f"{emotion:>10}" + "".join(f"{text:>24}" for text in texts) + "\n")
 

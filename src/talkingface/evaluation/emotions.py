@@ -61,12 +61,12 @@ def score_change(change: Tensor, asked: str, offsets: Mapping[str, Tensor]) -> d
 
     Returns:
         ``amount``, the share of the true change that is there, 1 for all of it; ``direction``, the cosine with the
-        true change; ``recognised``, 1 where no other emotion's true change has a larger cosine, else 0.
+        true change; ``recognised``, 1 where that is above 0 and no other emotion's is larger, else 0.
     """
     cosines = {name: float(torch.cosine_similarity(change, offset, dim=0)) for name, offset in offsets.items()}
     amount = float(change @ offsets[asked] / offsets[asked].square().sum())
-    recognised = float(max(cosines, key=lambda name: cosines[name]) == asked)
-    return {"amount": amount, "direction": cosines[asked], "recognised": recognised}
+    recognised = cosines[asked] > 0 and cosines[asked] == max(cosines.values())
+    return {"amount": amount, "direction": cosines[asked], "recognised": float(recognised)}
 
 
 def emotion_scores(
