@@ -8,6 +8,7 @@ from talkingface.data.synthetic import EXPRESSIONS
 from talkingface.evaluation.leakage import (
     Codes,
     LinearProbe,
+    canonical_variance,
     encode_clips,
     expression_content,
     expression_leakage,
@@ -155,3 +156,44 @@ def test_a_source_that_equals_the_driving_expression_cannot_be_judged():
 def test_outputs_of_another_length_are_refused():
     with pytest.raises(ShapeError, match="they must be equal"):
         expression_leakage(DRIVING[:-1], DRIVING, SOURCE)
+
+
+def canonical_codes(leak, people=(3_000_000, 3_000_001), shift=0.0, scale=1.0):
+    """A fake encoder on rendered people: a shape of each person, into which expression leaks as far as asked."""
+    clips = encode_clips(lambda frames: np.zeros((len(frames), 1)), list(people), [1, 2], frames=8, size=16)
+    shapes = np.random.default_rng(3).normal(size=(len(people), 7 * 3))
+    mixing = np.random.default_rng(4).normal(size=(len(EXPRESSIONS), 7 * 3))
+    points = shapes[np.searchsorted(people, clips.identity)] + leak * clips.expression @ mixing
+    return Codes(points * scale + shift, clips.identity, clips.clip, clips.expression)
+
+
+def test_canonical_keypoints_vary_the_more_expression_leaks_into_them():
+    clean, little, much = (canonical_variance(canonical_codes(leak)) for leak in (0.0, 0.1, 0.5))
+    assert clean == pytest.approx(0.0, abs=1e-12)
+    assert clean < little < much / 5
+
+
+def test_canonical_variance_is_free_of_size_and_place_and_of_what_sets_people_apart():
+    assert canonical_variance(canonical_codes(0.2, shift=5.0, scale=0.1)) == pytest.approx(
+        canonical_variance(canonical_codes(0.2))
+    )
+    two = canonical_codes(0.0)
+    mixed = Codes(two.motion, np.zeros_like(two.identity), two.clip, two.expression)  # the control: people do differ
+    assert canonical_variance(mixed) > 0.1
+
+
+def test_keypoints_that_move_by_a_tenth_of_the_size_have_a_variance_of_a_hundredth():
+    points = np.array([[1.0, 0, 0, -1, 0, 0]]) + np.array([[0.1], [-0.1]]) * np.array([0, 1.0, 0, 0, 1, 0])
+    codes = Codes(points, np.zeros(2, int), np.zeros(2, int), np.zeros((2, 1)))
+    assert canonical_variance(codes) == pytest.approx(0.01)
+
+
+def test_canonical_keypoints_in_one_place_have_no_variance_to_speak_of():
+    nowhere = Codes(np.ones((4, 6)), np.zeros(4, int), np.zeros(4, int), np.zeros((4, 1)))
+    with np.errstate(all="raise"):
+        assert np.isnan(canonical_variance(nowhere))
+
+
+def test_rows_that_are_no_keypoints_are_refused():
+    with pytest.raises(ShapeError, match=r"\(N, 3 K\)"):
+        canonical_variance(Codes(np.zeros((4, 7)), np.zeros(4, int), np.zeros(4, int), np.zeros((4, 1))))

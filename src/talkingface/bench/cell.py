@@ -25,15 +25,16 @@ import yaml
 
 from talkingface import registry
 from talkingface._version import __version__
-from talkingface.bench.columns import LEAKAGE, SPEECH_TRUTH, TRUTH
+from talkingface.bench.columns import CANONICAL, LEAKAGE, PROBES, SPEECH_TRUTH, TRUTH
 from talkingface.bench.plan import FORMAT
 from talkingface.bench.reenactment import judge, scored_systems, write_side_by_side
 from talkingface.bench.runner import is_here
 from talkingface.bench.speaking import judge_speech
 from talkingface.core.errors import TalkingFaceError
 from talkingface.core.files import atomic_folder, made_once
+from talkingface.core.images import to_float
 from talkingface.core.provenance import git_commit
-from talkingface.evaluation.leakage import Codes, encode_clips, identity_leakage
+from talkingface.evaluation.leakage import Codes, canonical_variance, encode_clips, identity_leakage
 from talkingface.evaluation.scoring import Extractors, Scorer, metric_class, needed_features
 from talkingface.evaluation.synthetic_extractors import synthetic_extractors
 from talkingface.metrics import Extractor
@@ -158,7 +159,7 @@ def _judge(animator: Animator, job: Job, folder: Path) -> dict[str, Any]:
     wanted, evaluation, tasks = job["metrics"], job["evaluation"], tuple(job["tasks"])
     people, seed, frames = job["people"], evaluation["seed"], evaluation["frames"]
     known = {*TRUTH, *SPEECH_TRUTH}
-    metrics = [name for name in wanted if name not in known and name != LEAKAGE]
+    metrics = [name for name in wanted if name not in known and name not in PROBES]
     framing = float(job["fit"]["config"]["data"].get("init_args", {}).get("framing", 1.0))  # as it was trained
     extractors = Extractors("cpu", given=synthetic_extractors())  # networks for real faces do not know drawn ones
     missing = {name: lacking for name in metrics if (lacking := lacking_networks(name, extractors.built))}
@@ -181,6 +182,7 @@ def _judge(animator: Animator, job: Job, folder: Path) -> dict[str, Any]:
         "rows": rows,
         "sets": scorer.set_reports(),
         "leakage": _leakage(animator, people, seed, framing) if LEAKAGE in wanted else {},
+        "canonical": _canonical(animator, people, seed, framing) if CANONICAL in wanted else {},
         "missing": missing,
         "failures": [vars(failure) for failure in scorer.failures],
         "conventions": {name: metric_class(name).convention for name in metrics}
@@ -197,6 +199,19 @@ def _leakage(animator: Animator, people: list[int], seed: int, framing: float) -
         )
 
     return asdict(identity_leakage(codes([seed + 2, seed + 3]), codes([seed + 4]), seed))
+
+
+@torch.inference_mode()
+def _canonical(animator: Animator, people: list[int], seed: int, framing: float) -> dict[str, float]:
+    """How much canonical keypoints vary over the clips of the identity probe; nothing where there are none."""
+    encoder, size = animator.motion_encoder, animator.renderer.size
+    if encoder.spec.convention is None:
+        return {}
+    seeds = [seed + 2, seed + 3, seed + 4]
+    codes = encode_clips(
+        lambda clip: encoder.canonical(to_float(clip)).numpy(), people, seeds, PROBE_FRAMES, size, framing
+    )
+    return {"variance": canonical_variance(codes)}
 
 
 def lacking_networks(metric: str, given: Collection[str] = ()) -> list[str]:

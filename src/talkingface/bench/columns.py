@@ -13,7 +13,8 @@ COSTS = ("parameters", "minutes", "peak_gb")
 CROSS_ONLY = ("expression-leakage", "expression-transfer")
 TRUTH = ("pose-error", "expression-rmse", "landmark-error", *CROSS_ONLY)  # known on synthetic people only
 SPEECH_TRUTH = ("lip-correlation", "pose-error", "location-error", "scale-error")
-LEAKAGE = "identity-leakage"
+LEAKAGE, CANONICAL = "identity-leakage", "canonical-variance"
+PROBES = (LEAKAGE, CANONICAL)  # of what the motion encoder sees, whatever is drawn
 CONTROLS = ("copy the source", "shuffled", "ground truth")
 SPEECH_CONTROLS = ("true motion",)  # the representation moved by the true frames: what no generator can surpass
 
@@ -23,7 +24,7 @@ def column_names() -> list[str]:
     metrics = registry.names("metric")
     clips = [*metrics, *(name for name in TRUTH if name not in CROSS_ONLY)]
     spoken = [f"{task}/{name}" for task in SPEECH for name in (*metrics, *SPEECH_TRUTH)]
-    return [*clips, *(f"cross/{name}" for name in clips), *CROSS_ONLY, LEAKAGE, *spoken, *COSTS]
+    return [*clips, *(f"cross/{name}" for name in clips), *CROSS_ONLY, *PROBES, *spoken, *COSTS]
 
 
 def metric_of(column: str) -> str:

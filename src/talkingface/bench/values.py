@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from talkingface.bench.columns import COSTS, CROSS_ONLY, LEAKAGE, metric_of, task_of
+from talkingface.bench.columns import CANONICAL, COSTS, CROSS_ONLY, LEAKAGE, PROBES, metric_of, task_of
 from talkingface.bench.plan import Plan
 from talkingface.bench.runner import CellState
 from talkingface.evaluation.scoring import metric_class
@@ -16,6 +16,10 @@ COST_COLUMNS = {
     "parameters": Column("parameters", "parameters", "million", None, 2),
     "minutes": Column("minutes", "training", "min", None, 1),
     "peak_gb": Column("peak_gb", "memory", "GiB", None, 2),
+}
+PROBE_COLUMNS = {
+    LEAKAGE: Column(LEAKAGE, "identity leakage", "", False, 3),
+    CANONICAL: Column(CANONICAL, "canonical variance", "%", False, 4),
 }
 TRUTH_COLUMNS = {
     "pose-error": ("pose error", "°", False, 2),
@@ -51,10 +55,9 @@ def column_of(name: str) -> Column:
     Args:
         name: as in a bench file.
     """
-    if name in COST_COLUMNS:
-        return COST_COLUMNS[name]
-    if name == LEAKAGE:
-        return Column(name, "identity leakage", "", False, 3)
+    of_model = COST_COLUMNS | PROBE_COLUMNS
+    if name in of_model:
+        return of_model[name]
     metric, prefix = metric_of(name), PREFIXES[task_of(name)]
     if metric in TRUTH_COLUMNS:
         title, unit, higher, digits = TRUTH_COLUMNS[metric]
@@ -78,16 +81,17 @@ def all_rows(states: Sequence[CellState]) -> list[Row]:
 
 
 def _value(result: Mapping[str, Any], name: str, system: str) -> float:
-    if name in COSTS or name == LEAKAGE:
+    if name in (*COSTS, *PROBES):
         if system != MODEL:
             return math.nan
-        costs = {
+        of_model = {
             "parameters": result["parameters"] / 1e6,
             "minutes": result["seconds"]["train"] / 60,
             "peak_gb": max(result["peak_gb"].values()),
             LEAKAGE: result["leakage"].get("accuracy", math.nan),
+            CANONICAL: result.get("canonical", {}).get("variance", math.nan) * 100,
         }
-        return float(costs[name])
+        return float(of_model[name])
     metric, task = metric_of(name), task_of(name)
     report = result["sets"].get(f"{task}/{system}", {}).get(metric)
     if report is not None:

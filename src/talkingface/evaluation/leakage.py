@@ -1,4 +1,4 @@
-"""What should not be where it is: who a person is in motion codes, and the source's expression in the output."""
+"""What should not be where it is: the person in motion codes, expression in canonical keypoints and in the output."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Codes:
     """What an encoder makes of clips.
 
     Args:
-        motion: ``(N, D)``, a row a frame.
+        motion: ``(N, D)``, a row a frame; or canonical keypoints ``(N, 3 K)``.
         identity: person of each row, ``(N,)``.
         clip: clip of each row, ``(N,)``; unique over people.
         expression: true expression of each row, ``(N, E)``.
@@ -160,6 +160,40 @@ def expression_content(train: Codes, test: Codes) -> Array:
     variance = test.expression.var(0)
     share: Array = 1 - np.divide(error, variance, out=np.full(len(error), np.nan), where=variance > 0)
     return share
+
+
+def canonical_variance(codes: Codes) -> float:
+    """How much the canonical keypoints of one person vary over expressions and poses.
+
+    For each person the mean squared distance of a keypoint from its usual place, over that of the usual places from
+    their centre; then the mean over people. Size and place of the canonical space make no difference. Takin-ADA
+    (section 3.1) wants it small, "stability and expression-invariance of the canonical volume", and measures it by
+    its effect only; the ratio is ours.
+
+    Args:
+        codes: canonical keypoints of each frame; different expressions and poses of each person.
+
+    Returns:
+        A share of the size squared: 0, expression and pose change nothing; 1, keypoints are anywhere. NaN where all
+        keypoints of a person are in one place.
+
+    Raises:
+        ShapeError: when the rows are not keypoints in space.
+
+    >>> still = np.tile([1.0, 0, 0, -1, 0, 0], (4, 1))
+    >>> canonical_variance(Codes(still, np.zeros(4, int), np.zeros(4, int), np.zeros((4, 1))))
+    0.0
+    """
+    if codes.motion.ndim != 2 or codes.motion.shape[1] % 3:
+        raise ShapeError(f"codes are {codes.motion.shape}, expected canonical keypoints (N, 3 K).")
+    shares = []
+    for person in np.unique(codes.identity):
+        points = codes.motion[codes.identity == person].reshape(-1, codes.motion.shape[1] // 3, 3)
+        usual = points.mean(0)
+        size = ((usual - usual.mean(0)) ** 2).sum(-1).mean()
+        moved = ((points - usual) ** 2).sum(-1).mean()
+        shares.append(moved / size if size > 0 else np.nan)
+    return float(np.mean(shares))
 
 
 def expression_leakage(output: ArrayLike, driving: ArrayLike, source: ArrayLike) -> tuple[float, float]:
