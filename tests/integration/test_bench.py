@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from talkingface.bench.columns import COSTS
 from talkingface.bench.plan import Evaluation, Plan, Variant
 from talkingface.bench.runner import run_bench
 from talkingface.cli.main import main
@@ -42,7 +43,7 @@ BENCH = {
         "broken": {"label": "impossible", "overrides": {"model.motion_encoder.dim": 99}},  # more than the code has
     },
     "steps": 2,
-    "columns": ["psnr", "cross/ssim", "m-lmd", "pose-error", "identity-leakage", "parameters", "minutes", "peak_gb"],
+    "columns": ["psnr", "cross/ssim", "m-lmd", "pose-error", "identity-leakage", "canonical-variance", *COSTS],
 }
 
 # Stands in for a cell: says that it started, waits for leave where its name is in the file "held", writes its result.
@@ -266,6 +267,7 @@ def test_a_smoke_bench_end_to_end(bench_file, tmp_path, monkeypatch, capsys):
     for name in ("m-lmd", "pose-error"):  # the truth is read by the same reader, so it has its error too
         assert four["values"]["ground truth"][name] < four["values"]["model"][name]
     assert 0 <= four["values"]["model"]["identity-leakage"] <= 1
+    assert four["values"]["model"]["canonical-variance"] is None  # a latent motion has no canonical keypoints
     html = (out / "index.html").read_text()
     assert html.count("data:video/mp4") == 2 * 4
     assert "99 dimensions does not fit" in html  # the end of the log
@@ -340,3 +342,28 @@ def test_variants_of_stage_2_share_one_stage_1(tmp_path, monkeypatch, capsys):
         assert values["true motion"]["speech/psnr"] < 100
         assert values["model"]["told/pose-error"] is None  # neither can be told anything
     assert cells["audio-only"]["values"]["true motion"] == cells["regression"]["values"]["true motion"]
+
+
+def test_variants_of_two_methods_have_a_stage_1_each_and_one_protocol(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TALKINGFACE_CACHE", str(tmp_path / "cache"))
+    out = tmp_path / "out"
+    variants = ["--only", "anitalker", "takin-ada"]
+    assert main(["bench", "takin-ada-speech", "--smoke", "--jobs", "2", "--out", str(out), *variants]) == 0
+    assert len(list(out.glob("fits/*/model/model_index.json"))) == 4
+    results = json.loads((out / "results.json").read_text())
+    cells = {cell["variant"]: cell["values"] for cell in results["cells"] if cell["state"] == "done"}
+    assert set(cells) == {"anitalker", "takin-ada"}
+    first, second = cells.values()
+    assert first["ground truth"] == second["ground truth"]
+    assert first["true motion"] != second["true motion"]
+    assert all(values["model"]["told/pose-error"] is not None for values in cells.values())
+    assert "AniTalker: anitalker-tiny-stage2, with a stage 1 of 4 steps" in (out / "table.md").read_text()
+
+
+def test_how_much_canonical_keypoints_vary_is_measured_where_there_are_any(tmp_path, monkeypatch):
+    monkeypatch.setenv("TALKINGFACE_CACHE", str(tmp_path / "cache"))
+    out = tmp_path / "out"
+    assert main(["bench", "takin-ada-losses", "--smoke", "--out", str(out), "--only", "neither"]) == 0
+    (cell,) = (cell for cell in json.loads((out / "results.json").read_text())["cells"] if cell["state"] == "done")
+    assert cell["values"]["model"]["canonical-variance"] > 0
+    assert cell["values"]["ground truth"]["canonical-variance"] is None

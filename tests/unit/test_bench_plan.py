@@ -181,6 +181,29 @@ def test_variants_of_stage_2_share_one_stage_1(plan_of):
     assert len({cell.key for cell in plan.cells()}) == 4
 
 
+def test_a_variant_of_another_method_has_its_own_base_and_stage_1(plan_of, tmp_path):
+    (tmp_path / "other.yaml").write_text(BASE.replace("dim: 20", "dim: 10"))
+    variants = {"mine": {}, "theirs": {"base": "other.yaml", "representation": {"base": "other.yaml", "steps": 6}}}
+    plan = plan_of(changed(**SPEECH, representation=STAGE1, variants=variants))
+    fits = {cell.variant.name: cell.fit for cell in plan.cells()}
+    dims = {
+        name: [
+            fit.config["model"]["init_args"]["motion_encoder"]["init_args"]["dim"] for fit in (one, one.representation)
+        ]
+        for name, one in fits.items()
+    }
+    assert dims == {"mine": [20, 20], "theirs": [10, 10]}
+    assert (fits["mine"].representation.steps, fits["theirs"].representation.steps) == (5, 6)
+    assert plan.variants[1].changes == variants["theirs"]  # the report says so
+    assert {cell.fit.representation.steps for cell in plan.at_smoke_scale().cells()} == {4}
+
+
+def test_a_stage_1_of_one_variant_needs_one_for_the_others(plan_of):
+    variants = {"mine": {}, "theirs": {"representation": STAGE1}}
+    with pytest.raises(ConfigError, match="variant 'theirs' has a 'representation', and the bench has none"):
+        plan_of(changed(**SPEECH, variants=variants))
+
+
 def test_a_key_changes_with_the_stage_1(plan_of):
     keys = {
         plan_of(changed(**SPEECH, representation=STAGE1 | change)).cells()[0].fit_key
@@ -232,3 +255,11 @@ def test_the_same_cell_of_two_bench_files_has_one_key():
     keys = [{cell.variant.name: cell.key for cell in plan.cells()} for plan in (hal, projector)]
     assert keys[0]["with-hal"] == keys[1]["lmd-20"]
     assert len({*keys[0].values(), *keys[1].values()}) == 7
+
+
+def test_anitalker_stands_beside_takin_ada_as_its_own_bench_has_it():
+    plans = [read_plan(benches()[name], find_config, written_out) for name in ("anitalker-speech", "takin-ada-speech")]
+    own, beside = ({cell.variant.name: cell for cell in plan.cells() if cell.seed == 0} for plan in plans)
+    assert own["full"].key == beside["anitalker"].key
+    assert beside["takin-ada"].fit.representation.key == beside["no-emotions"].fit.representation.key
+    assert plans[0].columns == plans[1].columns

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from talkingface.bench.columns import CONTROLS
-from talkingface.bench.plan import Evaluation, Plan, Variant
+from talkingface.bench.plan import Evaluation, Fit, Plan, Variant
 from talkingface.bench.report import (
     difference_table,
     differences,
@@ -222,3 +222,40 @@ def test_a_report_can_be_written_before_the_first_cell(plan, tmp_path):
     write_report(plan, states_of(plan, waiting=[cell.name for cell in plan.cells()]), tmp_path)
     assert "4 of 4 cells have not been run" in (tmp_path / "table.md").read_text()
     assert not (tmp_path / "rows.parquet").exists()
+
+
+def test_canonical_variance_is_in_percent_of_the_models_that_have_canonical_keypoints():
+    plan = make_plan(columns=("psnr", "canonical-variance"))
+    table = main_table(plan, states_of(plan, canonical={"variance": 0.0123}))
+    cell = table.rows["the plain one"]["canonical-variance"]
+    assert cell.value == pytest.approx(1.23)
+    assert any(note.startswith("canonical variance: ") for note in table.notes)
+    without = main_table(plan, states_of(plan, canonical={}))
+    assert without.rows["the plain one"]["canonical-variance"].number is None
+    assert not any(note.startswith("canonical variance: ") for note in without.notes)
+
+
+def test_what_a_representation_can_show_is_the_mean_over_representations():
+    """Of two methods in one bench; a shared stage 1 is shown as it is."""
+    first, second = (Fit({"stage": number}, 0, 5) for number in (1, 2))
+    variants = (
+        Variant("plain", "the plain one", {}, {}),
+        Variant("better", "the better one", {}, {"base": "theirs"}, second),
+    )
+    plan = make_plan(
+        variants=variants, columns=("speech/psnr",), controls=("true motion", "ground truth"), representation=first
+    )
+    states = []
+    for cell in plan.cells():
+        shown = 30.0 if cell.variant.name == "plain" else 20.0
+        row = {"task": "speech", "clip": "a", "identity": "1"}
+        found = [
+            row | {"system": name, "psnr": psnr} for name, psnr in (("true motion", shown), ("ground truth", 100.0))
+        ]
+        found.append(row | {"system": "model", "psnr": 10.0})
+        states.append(CellState(cell, Path("nowhere"), Path("log"), result=result(found)))
+    table = main_table(plan, states)
+    assert table.rows["true motion"]["speech/psnr"].value == 25.0
+    assert table.rows["ground truth"]["speech/psnr"].value == 100.0
+    assert "the better one: theirs, with a stage 1 of 5 steps, seed 0" in table.notes
+    assert "all other variants share one stage 1 of 5 steps, seed 0" in table.notes

@@ -70,12 +70,14 @@ class Variant:
         label: for people.
         config: the whole training configuration.
         changes: what sets it apart from the base, key → value.
+        representation: its own stage 1, where it does not share that of the bench.
     """
 
     name: str
     label: str
     config: Config
     changes: Mapping[str, Any]
+    representation: "Fit | None" = None
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,8 @@ class Plan:
         columns: of the table, see :mod:`talkingface.bench.columns`.
         controls: rows below the variants, see :mod:`talkingface.bench.columns`.
         evaluation: how every cell is judged.
-        representation: stage 1, trained once and shared by all variants, of a bench of stage 2.
+        representation: stage 1, trained once and shared by the variants that have none of their own, of a bench of
+            stage 2.
         smoke: whether this is a trial run whose numbers mean nothing.
     """
 
@@ -197,7 +200,7 @@ class Plan:
         return [
             CellPlan(
                 variant,
-                Fit(variant.config, seed, self.steps, self.representation),
+                Fit(variant.config, seed, self.steps, variant.representation or self.representation),
                 self.evaluation,
                 metrics,
                 self.tasks,
@@ -209,8 +212,14 @@ class Plan:
 
     def at_smoke_scale(self) -> "Plan":
         """The same plan with one seed, next to no training and tiny clips; only the numbers lose their meaning."""
-        variants = tuple(replace(variant, config=_smoke(variant.config)) for variant in self.variants)
-        first = self.representation
+
+        def small(first: Fit | None) -> Fit | None:
+            return first and replace(first, config=_smoke(first.config), steps=4)
+
+        variants = tuple(
+            replace(variant, config=_smoke(variant.config), representation=small(variant.representation))
+            for variant in self.variants
+        )
         return replace(
             self,
             title=f"SMOKE — {self.title}",
@@ -218,7 +227,7 @@ class Plan:
             seeds=self.seeds[:1],
             steps=4,
             evaluation=replace(self.evaluation, people=2, frames=4),
-            representation=first and replace(first, config=_smoke(first.config), steps=4),
+            representation=small(self.representation),
             smoke=True,
         )
 

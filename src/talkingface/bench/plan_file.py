@@ -32,7 +32,8 @@ def read_plan(path: Path, find_recipe: Callable[[str], Path], written_out: Calla
     Args:
         path: YAML with the keys ``title``, ``source``, ``base``, ``options``, ``variants`` (name → ``label`` and
             ``overrides``), ``seeds``, ``steps``, ``columns``, ``controls``, ``evaluation`` and, for stage 2,
-            ``representation`` (``base``, ``options``, ``steps`` and ``seed`` of the stage 1 that all variants share).
+            ``representation`` (``base``, ``options``, ``steps`` and ``seed`` of the stage 1 that the variants share).
+            A variant of another method has a ``base`` and, for stage 2, a ``representation`` of its own.
         find_recipe: finds ``base`` where it does not lie beside the file.
         written_out: replaces the short names in a configuration by class paths.
 
@@ -68,14 +69,29 @@ def _plan(
             config = written_out(config)
         return config
 
+    def stage1(where: str, about: Any) -> Fit | None:
+        """The training run of a representation; ``None`` where there is none."""
+        first = _mapping(where, about or {})
+        _known(where, first, ("base", "options", "steps", "seed"))
+        if not first:
+            return None
+        config = recipe(first.get("base"), _mapping(f"{where}.options", first.get("options") or {}))
+        steps = _whole(f"{where}.steps", first.get("steps"), 1)
+        return Fit(config, _whole(f"{where}.seed", first.get("seed", 0), 0), steps)
+
     options = _mapping("options", content.get("options") or {})
+    representation = stage1("representation", content.get("representation"))
     variants = []
     for name, about in _mapping("variants", content["variants"]).items():
         where = f"variant '{name}'"
-        _known(where, _mapping(where, about), ("label", "overrides"))
+        _known(where, _mapping(where, about), ("label", "overrides", "base", "representation"))
         changes = _mapping(f"overrides of {where}", about.get("overrides") or {})
-        config = recipe(content["base"], {**options, **changes})
-        variants.append(Variant(str(name), str(about.get("label", name)), config, changes))
+        config = recipe(about.get("base", content["base"]), {**options, **changes})
+        first = stage1(f"representation of {where}", about.get("representation"))
+        if first and not representation:
+            raise ConfigError(f"{where} has a 'representation', and the bench has none. Give it one for the others.")
+        other = {key: about[key] for key in ("base", "representation") if key in about}
+        variants.append(Variant(str(name), str(about.get("label", name)), config, {**other, **changes}, first))
     if not variants:
         raise ConfigError("'variants' is empty; there is nothing to compare.")
     labels = [*(variant.label for variant in variants), *CONTROLS, *SPEECH_CONTROLS]
@@ -85,21 +101,14 @@ def _plan(
     _known("evaluation", evaluation, tuple(Evaluation.__dataclass_fields__))
     for key, value in evaluation.items():
         _whole(f"evaluation.{key}", value, 0 if key == "seed" else 2)  # cross-reenactment needs two people
-    first = _mapping("representation", content.get("representation") or {})
-    _known("representation", first, ("base", "options", "steps", "seed"))
-    if bool(first) != any(task_of(column) in SPEECH for column in columns):
+    if (representation is not None) != any(task_of(column) in SPEECH for column in columns):
         raise ConfigError(
             "columns of speech and a 'representation' go together: give both (stage 2), or neither (stage 1)."
         )
-    if not first and set(controls) & set(SPEECH_CONTROLS):
+    if representation is None and set(controls) & set(SPEECH_CONTROLS):
         raise ConfigError(
             f"the controls {', '.join(SPEECH_CONTROLS)} are of speech; without a 'representation' there is none."
         )
-    representation = None
-    if first:
-        config = recipe(first.get("base"), _mapping("representation.options", first.get("options") or {}))
-        steps = _whole("representation.steps", first.get("steps"), 1)
-        representation = Fit(config, _whole("representation.seed", first.get("seed", 0), 0), steps)
     return Plan(
         name=path.stem,
         title=str(content["title"]),

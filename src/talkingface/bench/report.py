@@ -153,9 +153,10 @@ def differences(plan: Plan, states: Sequence[CellState]) -> dict[tuple[str, str]
 
 
 def _control(name: str, plan: Plan, done: Sequence[CellState]) -> list[dict[str, float]]:
-    """Values of a control: copies and the truth are the same for every variant and seed, shuffling is not."""
+    """Values of a control: all but shuffling is the same for every seed, and for variants that share a stage 1."""
     if name != "shuffled":
-        return [values(done[0], plan, name)]
+        first = {state.cell.fit.representation and state.cell.fit.representation.key: state for state in reversed(done)}
+        return [_mean([values(state, plan, name) for state in first.values()])]
     found: dict[int, list[dict[str, float]]] = {}
     for state in done:
         found.setdefault(state.cell.seed, []).append(values(state, plan, name))
@@ -190,6 +191,7 @@ def _as_good(one: float, other: float, column: Column) -> bool:
 
 def _notes(plan: Plan, states: Sequence[CellState]) -> Iterator[str]:
     judged = plan.evaluation
+    own = [variant for variant in plan.variants if variant.representation]
     if plan.smoke:
         yield "SMOKE: next to no training and tiny clips; this shows that everything runs, the numbers mean nothing"
     yield (
@@ -203,14 +205,26 @@ def _notes(plan: Plan, states: Sequence[CellState]) -> Iterator[str]:
         yield f"shuffled: the same models driven by {other}, mean over variants"
     if "true motion" in plan.controls:
         yield "true motion: the portrait moved by the true frames, the best that this representation can show"
+        if own:
+            yield "true motion is the mean over the representations, each of which is in results.json"
     if "told" in plan.tasks:
         yield "told: the true pose, place and size are given, as far as a variant can be told them"
     if plan.representation:
-        yield f"all variants share one stage 1 of {plan.representation.steps} steps, seed {plan.representation.seed}"
+        sharing = "all other variants" if own else "all variants"
+        yield f"{sharing} share one stage 1 of {plan.representation.steps} steps, seed {plan.representation.seed}"
+    for variant in own:
+        assert variant.representation is not None
+        steps, seed = variant.representation.steps, variant.representation.seed
+        yield f"{variant.label}: {variant.changes.get('base', plan.base)}, with a stage 1 of {steps} steps, seed {seed}"
     leakage = [state.result["leakage"] for state in states if state.result and state.result["leakage"]]
     if leakage:
         chance = leakage[0]["chance"]
         yield f"identity leakage: accuracy of a linear probe from motion to identity; guessing gives {chance:.3f}"
+    if any(state.result and state.result.get("canonical") for state in states):
+        yield (
+            "canonical variance: how far canonical keypoints vary over one person's frames, squared, against their "
+            "distance from the middle of the face; 0 is a face that expression and pose leave as it is"
+        )
     reports = [report for state in states if state.result for report in state.result["sets"].values()]
     warned = {metric: one["warning"] for report in reports for metric, one in report.items() if one.get("warning")}
     yield from (f"{metric.upper()}: {warning}" for metric, warning in warned.items())
@@ -254,7 +268,10 @@ def _results(plan: Plan, states: Sequence[CellState], tables: Sequence[Table]) -
                 "state": "done" if state.result else "failed" if state.failed else "waiting",
                 "log": str(state.log),
                 "values": {system: values(state, plan, system) for system in (MODEL, *plan.controls)} if result else {},
-                **{name: result.get(name) for name in ("seconds", "peak_gb", "versions", "git", "leakage", "missing")},
+                **{
+                    name: result.get(name)
+                    for name in ("seconds", "peak_gb", "versions", "git", "leakage", "canonical", "missing")
+                },
                 "conventions": result.get("conventions"),
             }
         )

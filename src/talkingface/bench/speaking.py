@@ -5,7 +5,7 @@ from functools import partial
 
 from talkingface.bench.reenactment import Judged, score_case
 from talkingface.evaluation.scoring import Scorer
-from talkingface.evaluation.speech import known_speech, score_speech, speech_systems
+from talkingface.evaluation.speech import TOLD, known_speech, score_speech, speech_systems
 from talkingface.pipelines.animator import Animator
 
 
@@ -25,7 +25,7 @@ def judge_speech(
     """
     assert animator.motion_generator is not None
     for task in tasks:
-        attributes = animator.motion_generator.attributes if task == "told" else ()
+        attributes = tuple(name for name in animator.motion_generator.attributes if task == "told" and name in TOLD)
         if task == "told" and not attributes:
             continue
         for case in known_speech(people, seed, frames, animator.renderer.size, attributes, framing):

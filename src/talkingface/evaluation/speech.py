@@ -16,6 +16,7 @@ from talkingface.evaluation.face_reader import FaceReading, read_faces
 from talkingface.evaluation.synthetic import Animates, Frames, drawn_after
 
 SYSTEMS = ("model", "copy the source", "shuffled", "true motion", "ground truth")
+TOLD = ("pose", "location", "scale")  # what is true of a clip and can be told
 UNITS = {"lip-correlation": "", "pose-error": "°", "location-error": "% of width", "scale-error": "% of height"}
 _JAW, _PART = EXPRESSIONS.index("jaw"), EXPRESSIONS.index("lip_part")
 _TWICE = 2  # how much less parted teeth-together lips are than an open jaw
@@ -121,7 +122,7 @@ def speech_systems(animator: Speaks, case: KnownSpeech, seed: int) -> dict[str, 
     """
 
     def spoken(audio: NDArray[np.float32]) -> Frames:
-        told = {name: case.controls.get(name) for name in ("pose", "location", "scale")}
+        told = {name: case.controls.get(name) for name in TOLD}
         return np.concatenate([*animator.animate(case.portrait, audio=audio, seed=seed, crop="none", **told).frames()])
 
     copied = drawn_after(animator, case.portrait, case.picture)
