@@ -29,12 +29,9 @@ from talkingface.pipelines.control_tracks import Control, ControlTracks, read_co
 from talkingface.pipelines.driven import DrivenMotion, following
 from talkingface.pipelines.emotions import Emotion, read_emotion
 from talkingface.pipelines.face import Landmarks, find_landmarks
-from talkingface.pipelines.portrait import Crop, Portrait, read_portrait
-from talkingface.pipelines.retouch import Retouch, check_retouch
+from talkingface.pipelines.portrait import Crop, read_portrait
+from talkingface.pipelines.sitter import Sitter
 from talkingface.pipelines.speech import SpokenMotion, speech_frames
-from talkingface.pipelines.upright import UprightPortrait
-
-ADVISED_YAW = 45.0  # degrees; face-vid2vid's authors advise no more
 
 _log = logging.getLogger(__name__)
 
@@ -165,15 +162,22 @@ class Animator:
         asked = {name: control for name, control in given.items() if control is not None}
         if emotion is None and strength is not None:
             raise ConfigError("a strength is of an emotion; ask for one.")
-        check_retouch(self.retargeting, stitch, eyes, lips)
-        portrait = read_portrait(source, crop, landmarks)
-        seen = self.appearance(portrait.square)
+        sitter = Sitter(
+            self,
+            source,
+            crop=crop,
+            paste_back=paste_back,
+            stitch=stitch,
+            eyes=eyes,
+            lips=lips,
+            landmarks=landmarks,
+        )
         motion: MotionTrack
         if driving is not None:
             if told := [*asked, *(["emotion"] if emotion is not None else [])]:
                 raise ConfigError(f"{', '.join(told)} can be asked of speech-driven motion, not of a driving video.")
             still = is_picture(driving)
-            follow = following(self.motion_encoder.spec, seen, relative=relative, region=region, still=still)
+            follow = following(self.motion_encoder.spec, sitter.seen, relative=relative, region=region, still=still)
             motion = driven = DrivenMotion(driving, self.motion, follow)
             if crop_driving:
                 driven.crop(crop, landmarks)
@@ -185,36 +189,23 @@ class Animator:
                     "whole face and starts from the portrait anyway."
                 )
             felt = None if emotion is None else (emotion, 1.0 if strength is None else strength)
-            motion = self._spoken(audio, asked, controls, felt, portrait, seen, crop, seed, steps, guidance)
-        retouch = None
-        if self.retargeting is not None:
-            retouch = Retouch(
-                self.retargeting, self.motion_encoder.spec, seen, stitch if stitch is not None else paste_back
-            )
-            if eyes is not None or lips is not None:
-                retouch.open(landmarks(portrait.square[None])[0], eyes=eyes, lips=lips)
-        notes = (*portrait.notes, *self._profile(seen), *motion.notes)
+            motion = self._spoken(audio, asked, controls, felt, sitter, crop, seed, steps, guidance)
+        notes = (*sitter.notes, *motion.notes)
         for note in notes:
             _log.warning(note)
-
-        def draw(motion: Tensor) -> NDArray[np.uint8]:
-            frames = self.render(seen, motion if retouch is None else retouch(motion))
-            return portrait.paste(frames) if paste_back else frames
-
-        files = {} if isinstance(source, np.ndarray) else {"portrait": Path(source)}
-        return Animation(motion, draw, batch, {**motion.files, **files}, notes)
+        return Animation(motion, sitter.draw, batch, {**motion.files, **sitter.files}, notes)
 
     @torch.inference_mode()
     def appearance(self, source: str | Path | NDArray[np.uint8]) -> Source:
         """Encode the centre square of a portrait: a file, or uint8 ``(H, W, 3)``."""
-        return self.renderer.appearance(self._prepare(read_portrait(source, "none").square[None], self.renderer.size))
+        return self.renderer.appearance(self.prepare(read_portrait(source, "none").square[None], self.renderer.size))
 
     @torch.inference_mode()
     def motion(self, frames: NDArray[np.uint8]) -> Tensor:
         """Motion ``(n, D)`` of frames ``(n, H, W, 3)``."""
         trunk = self.motion_encoder.image_encoder
         size = self.renderer.size if trunk is None else trunk.size
-        motion: Tensor = self.motion_encoder(self._prepare(frames, size))
+        motion: Tensor = self.motion_encoder(self.prepare(frames, size))
         return motion
 
     @torch.inference_mode()
@@ -232,15 +223,10 @@ class Animator:
             )
         return to_uint8(image).cpu().numpy()
 
-    def _profile(self, seen: Source) -> tuple[str, ...]:
-        """A note where a head is turned further than keypoints were trained for."""
-        spec = self.motion_encoder.spec
-        if spec.convention is None:
-            return ()
-        yaw = float(seen.motion[0, spec.slice("pose")][0])
-        if abs(yaw) <= ADVISED_YAW:
-            return ()
-        return (f"the portrait looks {abs(yaw):.0f}° to the side; beyond {ADVISED_YAW:.0f}° results are poor.",)
+    def prepare(self, frames: NDArray[np.uint8], size: int) -> Tensor:
+        """Centre square of frames ``(n, H, W, 3)`` on the device, ``(n, 3, size, size)`` in ``[-1, 1]``."""
+        pixels = torch.as_tensor(center_square(frames)).to(self.device)
+        return resize(to_float(pixels), size)
 
     def _spoken(
         self,
@@ -248,8 +234,7 @@ class Animator:
         asked: Mapping[str, Control],
         controls: ControlReader | None,
         felt: tuple[Emotion, float] | None,
-        portrait: Portrait | UprightPortrait,
-        seen: Source,
+        sitter: Sitter,
         crop: Crop,
         seed: int,
         steps: int,
@@ -272,8 +257,8 @@ class Animator:
             self.audio_encoder,
             self.motion_generator,
             wave,
-            start=seen.motion,
-            portrait=self._code(portrait, seen),
+            start=sitter.seen.motion,
+            portrait=sitter.code(),
             controls=told.tracks,
             seed=seed,
             steps=steps,
@@ -281,20 +266,6 @@ class Animator:
             files=told.files if isinstance(audio, np.ndarray) else {"speech": Path(audio), **told.files},
             notes=told.notes,
         )
-
-    @torch.inference_mode()
-    def _code(self, portrait: Portrait | UprightPortrait, seen: Source) -> Tensor:
-        """Code ``(1, C)`` of the portrait as the generator was trained with: that of the motion encoder's trunk."""
-        trunk = self.motion_encoder.image_encoder
-        if trunk is None:
-            return seen.identity
-        code: Tensor = trunk(self._prepare(portrait.square[None], trunk.size)).code
-        return code
-
-    def _prepare(self, frames: NDArray[np.uint8], size: int) -> Tensor:
-        """Centre square, as float on the device, at the size that a part takes."""
-        pixels = torch.as_tensor(center_square(frames)).to(self.device)
-        return resize(to_float(pixels), size)
 
 
 def load(

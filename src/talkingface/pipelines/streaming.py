@@ -18,8 +18,8 @@ from talkingface.core.media.audio import check_wave
 from talkingface.pipelines.animator import Animator
 from talkingface.pipelines.control_tracks import read_controls
 from talkingface.pipelines.emotions import Emotion, read_emotion
-from talkingface.pipelines.portrait import Crop, read_portrait
-from talkingface.pipelines.retouch import Retouch
+from talkingface.pipelines.portrait import Crop
+from talkingface.pipelines.sitter import Sitter
 from talkingface.pipelines.speech import Speaker
 from talkingface.pipelines.windows import LIVE, LivePlan, MotionChain, Window
 
@@ -177,20 +177,13 @@ class SpeechStream:
                 raise ConfigError(f"{emotion} changes over time; a live face keeps a name, a vector or a picture.")
             cut: Literal["auto", "none"] = "none" if crop == "none" else "auto"
             controls["emotion"] = read_emotion(emotion, strength, 1, generator, animator.motion, cut).values
-        self._animator = animator
-        self._portrait = read_portrait(source, crop)
-        self._seen = animator.appearance(self._portrait.square)
-        self._paste_back = paste_back
-        self._retouch = None
-        if paste_back and animator.retargeting is not None:
-            self._retouch = Retouch(animator.retargeting, animator.motion_encoder.spec, self._seen, stitch=True)
-        code = animator._code(self._portrait, self._seen)
-        speaker = Speaker(animator.audio_encoder, generator, code, steps, guidance)
-        self.motion = LiveMotion(speaker, self._seen.motion, controls, seed=seed, plan=plan, ahead=ahead)
+        self._device = animator.device
+        self._sitter = Sitter(animator, source, crop=crop, paste_back=paste_back)
+        speaker = Speaker(animator.audio_encoder, generator, self._sitter.code(), steps, guidance)
+        self.motion = LiveMotion(speaker, self._sitter.seen.motion, controls, seed=seed, plan=plan, ahead=ahead)
         self.delay = plan.delay(self.motion.features.ahead)
-        side = animator.renderer.size
-        self.size = self._portrait.picture.shape[:2] if paste_back else (side, side)
-        self.notes = (*self._portrait.notes, *told.notes)
+        self.size = self._sitter.size
+        self.notes = (*self._sitter.notes, *told.notes)
         for note in self.notes:
             _log.warning(note)
 
@@ -211,7 +204,7 @@ class SpeechStream:
             raise ShapeError(f"samples are {samples.dtype}, expected float in [-1, 1]; divide 16-bit ones by 32768.")
         check_wave(samples)
         wave = torch.from_numpy(np.clip(samples, -1.0, 1.0).astype(np.float32))
-        return self._drawn(self.motion.push(wave.to(self._animator.device)))
+        return self._drawn(self.motion.push(wave.to(self._device)))
 
     def finish(self) -> NDArray[np.uint8]:
         """The speech has ended: the frames ``(n, H, W, 3)`` that are left, one for every 40 ms begun."""
@@ -219,7 +212,5 @@ class SpeechStream:
 
     def _drawn(self, motion: Tensor) -> NDArray[np.uint8]:
         frames = [np.empty((0, *self.size, 3), np.uint8)]
-        for part in motion.split(BATCH) if len(motion) else ():
-            drawn = self._animator.render(self._seen, part if self._retouch is None else self._retouch(part))
-            frames.append(self._portrait.paste(drawn) if self._paste_back else drawn)
+        frames += [self._sitter.draw(part) for part in motion.split(BATCH)] if len(motion) else []
         return np.concatenate(frames)
