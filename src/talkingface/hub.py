@@ -172,6 +172,8 @@ def model_card(name: str, parts: Mapping[str, "Component"], card: Mapping[str, A
     lines += [f"- `{part}`: `{value.config['class_path']}`" for part, value in parts.items()]
     for heading, content in {**card, "Consent": card.get("Consent", CONSENT)}.items():
         lines += ["", f"## {heading}", "", *_prose(content)]
+    if "renderer" not in parts:
+        return "\n".join([*lines, ""])
     motion = 'audio="speech.wav"' if "motion_generator" in parts else 'driving="clip.mp4"'
     usage = f'animator = talkingface.load("{name}")\nanimator.animate("face.jpg", {motion}).save("out.mp4")'
     return "\n".join([*lines, "", "## Use", "", "```python", "import talkingface", usage, "```", ""])

@@ -202,14 +202,20 @@ BUILTIN = {
     ("data", "folder"): ("talkingface.data:FolderPairs", "a folder of video clips, split by identity"),
     ("data", "synthetic-clips"): ("talkingface.data:SyntheticClips", "speech and motion of procedural talking heads"),
     ("data", "folder-clips"): ("talkingface.data:FolderClips", "speech and motion of real clips, split by identity"),
-    ("controls", "labels"): ("talkingface.controls:LabelControls", "pose, place and size from label files"),
+    ("controls", "labels"): ("talkingface.controls:LabelControls", "landmarks, pose, place and size from label files"),
     ("controls", "landmarks"): ("talkingface.controls:LandmarkControls", "the same from 68 points by face-alignment"),
     ("controls", "mediapipe"): ("talkingface.controls:MediaPipeControls", "the same by MediaPipe's FaceLandmarker"),
+    ("data", "synthetic-sync"): (
+        "talkingface.data:SyntheticSync",
+        "faces of procedural heads, in and out of sync",
+    ),
+    ("data", "folder-sync"): ("talkingface.data:FolderSync", "faces of real clips, in and out of sync"),
     ("task", "reconstruction"): (
         "talkingface.tasks:Reconstruction",
         "stage 1: one frame of a clip is rendered from another (LIA, AniTalker)",
     ),
     ("task", "generation"): ("talkingface.tasks:Generation", "stage 2: motion is made from speech (AniTalker)"),
+    ("task", "synchrony"): ("talkingface.tasks:Synchrony", "an expert that tells whether lips fit the sound (Wav2Lip)"),
 }
 
 

@@ -30,7 +30,8 @@ def configuration(capsys, *arguments):
 
 
 STAGE2 = [name for name in sorted(recipes()) if name.endswith("-stage2")]
-STAGE1 = [name for name in sorted(recipes()) if name not in STAGE2]
+EXPERTS = [name for name in sorted(recipes()) if name.startswith("sync-expert")]
+STAGE1 = [name for name in sorted(recipes()) if name not in (*STAGE2, *EXPERTS)]
 
 
 @pytest.mark.parametrize("name", STAGE1)
@@ -47,6 +48,15 @@ def test_a_recipe_of_stage_2_is_complete(name, capsys):
     assert config["seed_everything"] == 0
     assert config["model"]["class_path"] == registry.path("task", "generation")
     assert config["trainer"]["gradient_clip_val"] == 1.0
+
+
+@pytest.mark.parametrize("name", EXPERTS)
+def test_a_recipe_of_a_sync_expert_is_complete(name, capsys):
+    config = configuration(capsys, "-c", name)
+    assert config["seed_everything"] == 0
+    assert config["model"]["class_path"] == registry.path("task", "synchrony")
+    assert build(config["model"]["init_args"]["expert"]).see(torch.zeros(2, 5, 3, 96, 96)).ndim == 2
+    assert config["data"]["init_args"]["size"] == 96
 
 
 @pytest.mark.parametrize("name", STAGE1)
@@ -128,6 +138,12 @@ def test_the_paper_sizes_of_takin_ada_are_the_papers():
 def test_the_tiny_recipe_runs(name, capsys):
     small = ["--data.identities", "6", "--data.frames", "3", "--data.clips_per_identity", "1"]
     assert main(["fit", "-c", name, *small, "--trainer.fast_dev_run", "2"]) == 0
+
+
+def test_the_tiny_sync_expert_runs(capsys):
+    few = ["--data.identities", "6", "--data.clips_per_identity", "1", "--data.clip_frames", "40"]
+    small = ["--data.size", "32", "--data.batch_size", "4", "--model.expert.width", "0.03125"]
+    assert main(["fit", "-c", "sync-expert-tiny", *few, *small, "--trainer.fast_dev_run", "2"]) == 0
 
 
 def test_a_recipe_is_found_in_the_checkout():

@@ -6,6 +6,7 @@ from talkingface.audio.live import LiveFeatures
 from talkingface.audio.mel import MelSpeech
 from talkingface.audio.speech_encoder import SpeechEncoder
 from talkingface.audio.stream import FeatureStream
+from talkingface.audio.sync_mel import sync_mel, sync_mel_of_clip
 from talkingface.audio.whisper import WhisperSpeech
 
 __all__ = [
@@ -16,4 +17,6 @@ __all__ = [
     "MelSpeech",
     "SpeechEncoder",
     "WhisperSpeech",
+    "sync_mel",
+    "sync_mel_of_clip",
 ]

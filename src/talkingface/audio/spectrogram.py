@@ -14,20 +14,27 @@ RATIO = math.log(6.4) / 27  # logarithm of the step of a mel above it
 
 
 @functools.cache
-def mel_filters(bands: int) -> Tensor:
-    """Triangular filters of equal area from 0 to 8000 Hz on Slaney's mel scale, ``(bands, 201)``, float64.
+def mel_filters(bands: int, window: int = WINDOW, low: float = 0.0, high: float = RATE / 2) -> Tensor:
+    """Triangular filters of equal area on Slaney's mel scale, float64.
 
     The scale and the area are those of the Auditory Toolbox (Slaney 1998).
+
+    Args:
+        bands: how many.
+        window: samples that a spectrum is of.
+        low, high: where the first filter begins and the last one ends, in Hz.
+
+    Returns:
+        ``(bands, 1 + window // 2)``.
 
     >>> mel_filters(80).shape
     torch.Size([80, 201])
     """
     break_mel = BREAK / LINEAR
-    top = break_mel + math.log(RATE / 2 / BREAK) / RATIO
-    mels = torch.linspace(0.0, top, bands + 2, dtype=torch.float64)
+    mels = torch.linspace(_mel(low), _mel(high), bands + 2, dtype=torch.float64)
     hertz = torch.where(mels < break_mel, LINEAR * mels, BREAK * torch.exp(RATIO * (mels - break_mel)))
     left, centre, right = hertz.unfold(0, 3, 1)[..., None].unbind(1)
-    bins = torch.linspace(0.0, RATE / 2, WINDOW // 2 + 1, dtype=torch.float64)
+    bins = torch.linspace(0.0, RATE / 2, window // 2 + 1, dtype=torch.float64)
     rising, falling = (bins - left) / (centre - left), (right - bins) / (right - centre)
     return torch.minimum(rising, falling).clamp(min=0.0) * 2 / (right - left)
 
@@ -46,3 +53,7 @@ def mel_power(sound: Tensor, bands: int) -> Tensor:
     power = torch.fft.rfft(sound.unfold(1, WINDOW, HOP) * window).abs().square()
     banded: Tensor = power @ mel_filters(bands).T.to(power)
     return banded
+
+
+def _mel(hertz: float) -> float:
+    return hertz / LINEAR if hertz < BREAK else BREAK / LINEAR + math.log(hertz / BREAK) / RATIO

@@ -17,7 +17,8 @@ def run(verb: str, arguments: list[str]) -> int:
     parser.add_argument(
         "family",
         metavar="FAMILY",
-        help="layout of the checkpoint: lia, anitalker (its stage 1), anitalker-stage2, liveportrait, facevid2vid",
+        help="layout of the checkpoint: lia, anitalker (its stage 1), anitalker-stage2, liveportrait, facevid2vid, "
+        "wav2lip-expert",
     )
     parser.add_argument("src", metavar="SRC", help="the checkpoint; for liveportrait, the folder of its files")
     parser.add_argument("dst", metavar="DST", help="model folder to make")

@@ -10,6 +10,7 @@ from talkingface.convert.checkpoint import read_tree
 from talkingface.convert.facevid2vid import facevid2vid_parts
 from talkingface.convert.fill import Built
 from talkingface.convert.liveportrait import liveportrait_parts
+from talkingface.convert.wav2lip import sync_expert_parts
 from talkingface.core.errors import ConfigError, WeightsError, did_you_mean
 from talkingface.core.interfaces import MotionEncoder
 from talkingface.core.tensors import flatten_tensors, read_tensors
@@ -57,6 +58,11 @@ FAMILIES = {
         "The unofficial face-vid2vid is licensed CC BY-NC 4.0: no commercial use; converting changes nothing.",
         facevid2vid_parts,
     ),
+    "wav2lip-expert": Family(
+        "Wav2Lip's expert of lip synchrony (Prajwal et al. 2020)",
+        "Wav2Lip's code and weights are for research and other non-commercial use only; converting changes nothing.",
+        sync_expert_parts,
+    ),
 }
 
 
@@ -67,7 +73,8 @@ class ConversionReport:
     Args:
         family: as it was asked for.
         folder: the model folder.
-        settings: configuration that was read off the shapes: of the motion encoder, or of the motion generator.
+        settings: configuration that was read off the shapes: of the motion encoder, of the motion generator, or of the
+            only part.
         parameters: part → number of parameters.
         dropped: published tensors without effect → why they are not needed.
         ignored: tensors in the file that belong to no part (optimisers, losses).
@@ -106,7 +113,7 @@ def convert_checkpoint(
     card: dict[str, Any] = {"Origin": f"{kind.title}, converted from `{Path(src).name}`.", "Licence": kind.licence}
     if stage1 is None:
         built = kind.build(read_tree(src), str(src))
-        parts, dropped, ignored, main = built.parts, built.dropped, built.ignored, "motion_encoder"
+        parts, dropped, ignored, main = built.parts, built.dropped, built.ignored, next(iter(built.parts))
     else:
         parts = _first_stage(stage1)
         motion = cast(MotionEncoder, parts["motion_encoder"])
@@ -132,7 +139,7 @@ def parts_from_checkpoint(
 
     Returns:
         ``motion_encoder``, ``renderer`` and, where the tensors are there, ``discriminator`` and ``retargeting``; for a
-        stage 2 ``audio_encoder`` and ``motion_generator``; in evaluation mode.
+        stage 2 ``audio_encoder`` and ``motion_generator``; of Wav2Lip ``sync_expert``; in evaluation mode.
 
     Raises:
         ConfigError: for an unknown family, and when the motion encoder is missing or superfluous.

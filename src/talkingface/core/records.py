@@ -33,6 +33,23 @@ class ClipBatch(TypedDict):
     clip_id: list[str]
 
 
+class SyncBatch(TypedDict):
+    """Faces and the sound of windows, for training an expert of lip synchrony."""
+
+    frames: Tensor  # (B,5,3,H,W) in [-1,1]
+    sound: Tensor  # (B,S) of these frames, see core.sync_window
+    other: Tensor  # (B,S) of another time of the same clip
+    clip_id: list[str]
+
+
+class SyncSweepBatch(TypedDict):
+    """The same for judging one: the sound of every offset."""
+
+    frames: Tensor  # (B,5,3,H,W) in [-1,1]
+    sweep: Tensor  # (B,2R+1,S) sound that begins R frames before the picture to R frames after it
+    clip_id: list[str]
+
+
 @dataclass(frozen=True)
 class Source:
     """All that depends on the portrait alone; computed once, used for every frame.

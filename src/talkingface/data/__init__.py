@@ -6,13 +6,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from talkingface.data.clips import ClipModule, FolderClips, SyntheticClips
     from talkingface.data.modules import FolderPairs, PairModule, SyntheticPairs
+    from talkingface.data.sync_windows import FolderSync, SyncModule, SyntheticSync
 
-__all__ = ["ClipModule", "FolderClips", "FolderPairs", "PairModule", "SyntheticClips", "SyntheticPairs"]
+FILES = {
+    "clips": ("ClipModule", "FolderClips", "SyntheticClips"),
+    "modules": ("FolderPairs", "PairModule", "SyntheticPairs"),
+    "sync_windows": ("FolderSync", "SyncModule", "SyntheticSync"),
+}
+__all__ = [
+    "ClipModule",
+    "FolderClips",
+    "FolderPairs",
+    "FolderSync",
+    "PairModule",
+    "SyncModule",
+    "SyntheticClips",
+    "SyntheticPairs",
+    "SyntheticSync",
+]
 
 
 def __getattr__(name: str) -> Any:
     """Import the data modules when they are asked for: they need Lightning, the clips themselves do not."""
-    if name in __all__:
-        file = "clips" if name.endswith(("Clips", "ClipModule")) else "modules"
-        return getattr(importlib.import_module(f"talkingface.data.{file}"), name)
+    for file, names in FILES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"talkingface.data.{file}"), name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

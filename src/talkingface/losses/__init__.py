@@ -16,6 +16,8 @@ from talkingface.losses.margin import AAMSoftmax, AMSoftmax, aam_logits, am_logi
 from talkingface.losses.metric_learning import MetricLearning
 from talkingface.losses.perceptual import PerceptualLoss, VGG16Perceptual, VGG19Perceptual
 from talkingface.losses.pyramid import pyramid_loss
+from talkingface.losses.sync import LipSyncLoss, sync_loss
+from talkingface.losses.sync_expert import SyncExpert, agreement
 from talkingface.losses.triplet import TripletLoss, triplet_loss
 
 __all__ = [
@@ -26,13 +28,16 @@ __all__ = [
     "CLUBSample",
     "Hopenet",
     "LandmarkGuide",
+    "LipSyncLoss",
     "MetricLearning",
     "PerceptualLoss",
+    "SyncExpert",
     "TripletLoss",
     "VGG16Perceptual",
     "VGG19Perceptual",
     "Warp",
     "aam_logits",
+    "agreement",
     "am_logits",
     "canonical_loss",
     "deformation_prior",
@@ -45,5 +50,6 @@ __all__ = [
     "hinge_generator_loss",
     "keypoint_prior",
     "pyramid_loss",
+    "sync_loss",
     "triplet_loss",
 ]

@@ -10,6 +10,7 @@ from talkingface.tasks.pictures import PictureWriter
 from talkingface.tasks.preview import PreviewStrip
 from talkingface.tasks.quality import QualityTable
 from talkingface.tasks.reconstruction import Reconstruction
+from talkingface.tasks.sync import Synchrony
 
 __all__ = [
     "Adam",
@@ -22,6 +23,7 @@ __all__ = [
     "PreviewStrip",
     "QualityTable",
     "Reconstruction",
+    "Synchrony",
     "bar_chart",
     "hal_weights",
     "motion_manifold",
