@@ -140,14 +140,13 @@ def judge(parts: Trainable, clips: Clips, seed: int, steps: int = 50, shuffled: 
 
 
 def row(name: str, values: list[list[float]]) -> str:
-    """One line: mean and deviation over seeds of each column."""
+    """One line: mean of each column, and the deviation over seeds where there are several."""
     table = np.array(values)
-    spread = table.std(0, ddof=1) if len(table) > 1 else np.zeros(table.shape[1])
-    cells = [
-        "–".rjust(14) if np.isnan(mean) else f"{mean:.3f} ± {deviation:.3f}".rjust(14)
-        for mean, deviation in zip(table.mean(0), spread, strict=True)
-    ]
-    return f"{name:<28}" + "  ".join(cells)
+    cells = []
+    for column in table.T:
+        spread = f" ± {column.std(ddof=1):.3f}" if len(column) > 1 else ""
+        cells.append("–" if np.isnan(column).all() else f"{column.mean():.3f}{spread}")
+    return f"{name:<28}" + "  ".join(cell.rjust(14) for cell in cells)
 
 
 def main() -> None:
@@ -189,10 +188,8 @@ def main() -> None:
     print(f"{'':<28}" + "  ".join(name.rjust(14) for name in COLUMNS))
     for name, values in found.items():
         print(row(name, values))
-    count = len(unseen.motion)
-    print(
-        f"{count} clips of {count // CLIPS} new people, {options.seeds} seeds, {options.training_steps} training steps"
-    )
+    people = len(unseen.motion) // CLIPS
+    print(f"{people} new people, seeds: {options.seeds}, training steps: {options.training_steps}")
 
 
 if __name__ == "__main__":
