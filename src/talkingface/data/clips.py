@@ -6,28 +6,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import torch
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from talkingface.core.errors import ConfigError
 from talkingface.core.interfaces import AudioEncoder, ControlReader, MotionEncoder
 from talkingface.data.folder import ClipFile, scan_folder
 from talkingface.data.labels import in_square
-from talkingface.data.modules import EpochSampler
+from talkingface.data.modules import Loader, WindowModule
 from talkingface.data.rendered import RenderedClip, RenderedSet, Split, render_set
 from talkingface.data.tracks import ClipTracks, SpokenClip, TrackCache
 from talkingface.data.windows import WindowDataset
 
-Loader = DataLoader[dict[str, Any]]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 CALIBRATION = 20_000  # most frames that a generator's range is fitted to
 CONTROLS = {"pose": (3,), "location": (), "scale": ()}
 
 
-class ClipModule(L.LightningDataModule):
+class ClipModule(WindowModule):
     """Base of the data modules that serve :class:`~talkingface.core.records.ClipBatch`.
 
     The encoders are those of the task, ``motion_encoder`` and ``audio_encoder``, so that a recipe names each of them
@@ -53,14 +50,8 @@ class ClipModule(L.LightningDataModule):
         workers: int,
         seed: int,
     ) -> None:
-        super().__init__()
-        self.size = size
+        super().__init__(size, batch_size, windows_per_clip, val_windows_per_clip, workers, seed)
         self.frames = frames
-        self.batch_size = batch_size
-        self.windows_per_clip = windows_per_clip
-        self.val_windows_per_clip = val_windows_per_clip
-        self.workers = workers
-        self.seed = seed
         self._tracks: dict[Split, list[ClipTracks]] = {}
         self._controls: dict[str, dict[str, Tensor]] = {}
 
@@ -114,17 +105,10 @@ class ClipModule(L.LightningDataModule):
                 found[emotion].append(motion[clip.clip_id])
         return {emotion: torch.cat(clips) for emotion, clips in found.items()}
 
-    def train_dataloader(self) -> Loader:
-        """Fresh windows in every epoch."""
-        return self._loader("train", self.windows_per_clip, fixed=False)
-
-    def val_dataloader(self) -> Loader:
-        """Fixed windows of people that are not trained on."""
-        return self._loader("val", self.val_windows_per_clip, fixed=True)
-
-    def test_dataloader(self) -> Loader:
-        """Fixed windows of people kept for the last look."""
-        return self._loader("test", self.val_windows_per_clip, fixed=True)
+    def windows(self, split: Split, windows_per_clip: int, fixed: bool) -> WindowDataset:
+        """The windows of one split, of the tracks that were found."""
+        clips = self._clips_or_error(split)
+        return WindowDataset(clips, self._controls, self.frames, windows_per_clip, self.seed, fixed)
 
     def predict_dataloader(self) -> Loader:
         """The windows of the test."""
@@ -155,24 +139,6 @@ class ClipModule(L.LightningDataModule):
                 "Give more or longer clips, or shorter windows."
             )
         return self._tracks[split]
-
-    def _loader(self, split: Split, windows_per_clip: int, fixed: bool) -> Loader:
-        clips = self._clips_or_error(split)
-        windows = WindowDataset(clips, self._controls, self.frames, windows_per_clip, self.seed, fixed)
-        world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
-        if not fixed and len(windows) < self.batch_size * world:
-            raise ConfigError(
-                f"an epoch has {len(windows)} windows, fewer than one step of {self.batch_size} x {world} processes. "
-                "Raise windows_per_clip or lower batch_size."
-            )
-        return DataLoader(
-            windows,
-            batch_size=self.batch_size,
-            sampler=EpochSampler(windows, world, rank, shuffle=not fixed, seed=self.seed, drop_last=not fixed),
-            num_workers=self.workers,
-            drop_last=not fixed,
-            persistent_workers=self.workers > 0,
-        )
 
 
 class SyntheticClips(ClipModule):

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, DistributedSampler
 
 from talkingface.core.errors import ConfigError
 from talkingface.core.interfaces import ControlReader
+from talkingface.data.epochs import EpochDataset
 from talkingface.data.folder import ClipFile, scan_folder
 from talkingface.data.labels import labelled
 from talkingface.data.pairs import Clip, PairDataset
@@ -26,7 +27,7 @@ class EpochSampler(DistributedSampler[Any]):
     what makes a resumed run see the pairs that an uninterrupted one would have seen.
     """
 
-    dataset: PairDataset
+    dataset: EpochDataset[Any]
 
     def __iter__(self) -> Iterator[Any]:
         """Shuffled and cut to equal shares for training; in order and complete for judging."""
@@ -42,7 +43,79 @@ class EpochSampler(DistributedSampler[Any]):
         self.dataset.set_epoch(epoch)
 
 
-class PairModule(L.LightningDataModule):
+class EpochModule(L.LightningDataModule):
+    """Base of the data modules whose data sets draw anew in every epoch.
+
+    Args:
+        size: side of the pictures, in pixels.
+        batch_size: samples a step and process.
+        workers: loading processes.
+        seed: of the samples and of their order.
+    """
+
+    def __init__(self, size: int, batch_size: int, workers: int, seed: int) -> None:
+        super().__init__()
+        self.size = size
+        self.batch_size = batch_size
+        self.workers = workers
+        self.seed = seed
+
+    def _loader(self, samples: EpochDataset[Any], name: str) -> Loader:
+        """Shuffled unless fixed; ``name`` is what users know the samples by."""
+        fixed = samples.fixed
+        world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+        if not fixed and len(samples) < self.batch_size * world:
+            raise ConfigError(
+                f"an epoch has {len(samples)} {name}, fewer than one step of {self.batch_size} x {world} processes. "
+                f"Raise {name}_per_clip or lower batch_size."
+            )
+        return DataLoader(
+            samples,
+            batch_size=self.batch_size,
+            sampler=EpochSampler(samples, world, rank, shuffle=not fixed, seed=self.seed, drop_last=not fixed),
+            num_workers=self.workers,
+            drop_last=not fixed,
+            persistent_workers=self.workers > 0,
+        )
+
+
+class WindowModule(EpochModule):
+    """Base of the data modules that serve windows of clips.
+
+    Args:
+        size: side of the pictures, in pixels.
+        batch_size: windows a step and process.
+        windows_per_clip: windows drawn from each training clip in an epoch.
+        val_windows_per_clip: fixed windows of each unseen clip, spread over the clip.
+        workers: loading processes.
+        seed: of the windows and of their order.
+    """
+
+    def __init__(
+        self, size: int, batch_size: int, windows_per_clip: int, val_windows_per_clip: int, workers: int, seed: int
+    ) -> None:
+        super().__init__(size, batch_size, workers, seed)
+        self.windows_per_clip = windows_per_clip
+        self.val_windows_per_clip = val_windows_per_clip
+
+    def windows(self, split: Split, windows_per_clip: int, fixed: bool) -> EpochDataset[Any]:
+        """The windows of one split."""
+        raise NotImplementedError
+
+    def train_dataloader(self) -> Loader:
+        """Fresh windows in every epoch."""
+        return self._loader(self.windows("train", self.windows_per_clip, fixed=False), "windows")
+
+    def val_dataloader(self) -> Loader:
+        """Fixed windows of people that are not trained on."""
+        return self._loader(self.windows("val", self.val_windows_per_clip, fixed=True), "windows")
+
+    def test_dataloader(self) -> Loader:
+        """Fixed windows of people kept for the last look."""
+        return self._loader(self.windows("test", self.val_windows_per_clip, fixed=True), "windows")
+
+
+class PairModule(EpochModule):
     """Base of the data modules that serve :class:`~talkingface.core.records.PairBatch`.
 
     Args:
@@ -65,13 +138,9 @@ class PairModule(L.LightningDataModule):
         seed: int,
         candidates: bool,
     ) -> None:
-        super().__init__()
-        self.size = size
-        self.batch_size = batch_size
+        super().__init__(size, batch_size, workers, seed)
         self.pairs_per_clip = pairs_per_clip
         self.val_pairs_per_clip = val_pairs_per_clip
-        self.workers = workers
-        self.seed = seed
         self.candidates = candidates
 
     def clips(self, split: Split) -> Sequence[Clip]:
@@ -87,7 +156,7 @@ class PairModule(L.LightningDataModule):
         """Fresh pairs in every epoch."""
         clips = self._clips_or_error("train")
         pairs = PairDataset(clips, self.size, self.pairs_per_clip, self.seed, candidates=self.candidates)
-        return self._loader(pairs, shuffle=True)
+        return self._loader(pairs, "pairs")
 
     def val_dataloader(self) -> Loader:
         """Fixed pairs of people that are not trained on."""
@@ -103,29 +172,13 @@ class PairModule(L.LightningDataModule):
 
     def _fixed(self, split: Split) -> Loader:
         pairs = PairDataset(self._clips_or_error(split), self.size, self.val_pairs_per_clip, self.seed, fixed=True)
-        return self._loader(pairs, shuffle=False)
+        return self._loader(pairs, "pairs")
 
     def _clips_or_error(self, split: Split) -> Sequence[Clip]:
         clips = self.clips(split)
         if not clips:
             raise ConfigError(f"the data set has no clip in its {split} split. Give more identities, or a manifest.")
         return clips
-
-    def _loader(self, pairs: PairDataset, shuffle: bool) -> Loader:
-        world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
-        if shuffle and len(pairs) < self.batch_size * world:
-            raise ConfigError(
-                f"an epoch has {len(pairs)} pairs, fewer than one step of {self.batch_size} x {world} processes. "
-                "Raise pairs_per_clip or lower batch_size."
-            )
-        return DataLoader(
-            pairs,
-            batch_size=self.batch_size,
-            sampler=EpochSampler(pairs, world, rank, shuffle=shuffle, seed=self.seed, drop_last=shuffle),
-            num_workers=self.workers,
-            drop_last=shuffle,
-            persistent_workers=self.workers > 0,
-        )
 
 
 class SyntheticPairs(PairModule):

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from talkingface.core.errors import ConfigError, MediaError
 from talkingface.core.images import center_square, resize, to_float
 from talkingface.data.augment import augment
+from talkingface.data.epochs import EpochDataset
 
 Item = TypeVar("Item")
 
@@ -39,7 +39,7 @@ class Clip(Protocol):
         """Labels of these frames where the clip has any, each ``(n, ...)``."""
 
 
-class PairDataset(Dataset[dict[str, Any]]):
+class PairDataset(EpochDataset[Clip]):
     """Source and driving frame of one clip, without augmentation, so that only motion differs (supplement, 2.1).
 
     Args:
@@ -67,15 +67,10 @@ class PairDataset(Dataset[dict[str, Any]]):
         fixed: bool = False,
         candidates: bool = False,
     ) -> None:
-        self.clips = clips
+        super().__init__(clips, pairs_per_clip, seed, fixed)
         self.size = size
-        self.pairs_per_clip = pairs_per_clip
-        self.seed = seed
         self.adjacent = adjacent
-        self.fixed = fixed
         self.candidates = candidates
-        # shared memory, so that workers that live through several epochs see the epoch change
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self._broken: set[str] = set()  # known to this process
         self._identities = {name: index for index, name in enumerate(sorted({clip.identity for clip in clips}))}
         self._clips_of: dict[str, list[Clip]] = {name: [] for name in self._identities}
@@ -84,15 +79,7 @@ class PairDataset(Dataset[dict[str, Any]]):
         if candidates and len(self._identities) < 2:
             raise ConfigError("the data set shows one person, and metric learning needs others. Add clips of them.")
 
-    def set_epoch(self, epoch: int) -> None:
-        """Draw other pairs from now on; the same ones for the same epoch."""
-        self._epoch.fill_(epoch)
-
-    def __len__(self) -> int:
-        return len(self.clips) * self.pairs_per_clip
-
     def __getitem__(self, index: int) -> dict[str, Any]:
-        # neighbours come from different clips, so that a batch that is not shuffled still shows many people
         for step in range(len(self.clips)):
             clip = self.clips[(index + step) % len(self.clips)]
             chosen = self._choose(index, len(clip))
@@ -115,7 +102,7 @@ class PairDataset(Dataset[dict[str, Any]]):
 
     def _candidates(self, index: int, clip: Clip) -> dict[str, Tensor]:
         """The anchor's person, in another clip where there is one, and somebody else, everybody equally often."""
-        random = np.random.default_rng((self.seed, int(self._epoch), index, 1))  # not the stream that draws the pair
+        random = self.draws(index, 1)  # not the stream that draws the pair
         same = [other for other in self._clips_of[clip.identity] if other is not clip]
         positive, _ = self._candidate(itertools.chain(_shuffled(same, random), [clip]), random)
         strangers = (name for name in _shuffled(list(self._identities), random) if name != clip.identity)
@@ -143,8 +130,8 @@ class PairDataset(Dataset[dict[str, Any]]):
         """Indices of the source and of the driving frame."""
         if self.fixed:
             nth = index // len(self.clips) + 1
-            return 0, round(nth * (frames - 1) / self.pairs_per_clip)
-        random = np.random.default_rng((self.seed, int(self._epoch), index))
+            return 0, round(nth * (frames - 1) / self.per_clip)
+        random = self.draws(index)
         source = int(random.integers(frames))
         if random.random() < self.adjacent:
             return source, source + 1 if source + 1 < frames else max(source - 1, 0)

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from talkingface.core.images import center_square, resize, to_float
 from talkingface.core.sync_window import FRAMES, SAMPLES, first_sample
+from talkingface.data.epochs import EpochDataset
 from talkingface.data.pairs import Clip
 from talkingface.data.tracks import SpokenClip
 
@@ -43,7 +43,7 @@ def sound_of(wave: Tensor, frame: int) -> Tensor:
     return torch.where(inside, wave[places.clamp(0, len(wave) - 1)], 0.0)
 
 
-class SyncDataset(Dataset[dict[str, Any]]):
+class SyncDataset(EpochDataset[SeenAndHeard]):
     """Windows of clips (:class:`~talkingface.core.records.SyncBatch`; fixed, ``SyncSweepBatch``).
 
     Positive and negative share their frames. The negative's sound is of the same clip, so that neither voice nor room
@@ -60,23 +60,10 @@ class SyncDataset(Dataset[dict[str, Any]]):
     def __init__(
         self, clips: Sequence[SeenAndHeard], size: int, windows_per_clip: int, seed: int = 0, fixed: bool = False
     ) -> None:
-        self.clips = clips
+        super().__init__(clips, windows_per_clip, seed, fixed)
         self.size = size
-        self.windows_per_clip = windows_per_clip
-        self.seed = seed
-        self.fixed = fixed
-        # shared memory, so that workers that live through several epochs see the epoch change
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
-
-    def set_epoch(self, epoch: int) -> None:
-        """Draw other windows from now on; the same ones for the same epoch."""
-        self._epoch.fill_(epoch)
-
-    def __len__(self) -> int:
-        return len(self.clips) * self.windows_per_clip
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        # neighbours come from different clips, so that a batch that is not shuffled still shows many people
         clip = self.clips[index % len(self.clips)]
         wave = torch.from_numpy(_wave(clip))
         frame, other = self._choose(index, len(clip))
@@ -91,10 +78,7 @@ class SyncDataset(Dataset[dict[str, Any]]):
     def _choose(self, index: int, frames: int) -> tuple[int, int]:
         """First frames of the window and of the sound that does not belong to it."""
         if self.fixed:
-            last = frames - FRAMES - REACH
-            frame = REACH + round(index // len(self.clips) * (last - REACH) / max(self.windows_per_clip - 1, 1))
+            frame = self.spread(index, REACH, frames - FRAMES - REACH)
             return frame, frame
-        frame, other = np.random.default_rng((self.seed, int(self._epoch), index)).choice(
-            frames - FRAMES + 1, size=2, replace=False
-        )
+        frame, other = self.draws(index).choice(frames - FRAMES + 1, size=2, replace=False)
         return int(frame), int(other)

@@ -3,88 +3,35 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import lightning as L
-from torch.utils.data import DataLoader
 
 from talkingface.core.errors import ConfigError
 from talkingface.data.clips import spoken_clips
 from talkingface.data.folder import ClipFile
-from talkingface.data.modules import EpochSampler
+from talkingface.data.modules import WindowModule
 from talkingface.data.rendered import RenderedSet, Split, render_set
 from talkingface.data.sync import SHORTEST, SeenAndHeard, SyncDataset
 
-Loader = DataLoader[dict[str, Any]]
 
-
-class SyncModule(L.LightningDataModule):
+class SyncModule(WindowModule):
     """Base of the data modules that serve :class:`~talkingface.core.records.SyncBatch`.
 
-    Args:
-        size: side of the pictures, in pixels; the mouth is to lie in their lower half.
-        batch_size: windows a step and process; each counts once with its sound and once with another.
-        windows_per_clip: windows drawn from each training clip in an epoch.
-        val_windows_per_clip: fixed windows of each unseen clip, spread over the clip.
-        workers: loading processes.
-        seed: of the windows and of their order.
+    Pictures are to show the mouth in their lower half. Each window counts once with its sound and once with another;
+    those for judging come with the sound of every offset.
     """
-
-    def __init__(
-        self,
-        size: int,
-        batch_size: int,
-        windows_per_clip: int,
-        val_windows_per_clip: int,
-        workers: int,
-        seed: int,
-    ) -> None:
-        super().__init__()
-        self.size = size
-        self.batch_size = batch_size
-        self.windows_per_clip = windows_per_clip
-        self.val_windows_per_clip = val_windows_per_clip
-        self.workers = workers
-        self.seed = seed
 
     def clips(self, split: Split) -> Sequence[SeenAndHeard]:
         """The clips of one split that have sound."""
         raise NotImplementedError
 
-    def train_dataloader(self) -> Loader:
-        """Fresh windows in every epoch."""
-        return self._loader("train", self.windows_per_clip, fixed=False)
-
-    def val_dataloader(self) -> Loader:
-        """Fixed windows of people that are not trained on, with the sound of every offset."""
-        return self._loader("val", self.val_windows_per_clip, fixed=True)
-
-    def test_dataloader(self) -> Loader:
-        """The same of people kept for the last look."""
-        return self._loader("test", self.val_windows_per_clip, fixed=True)
-
-    def _loader(self, split: Split, windows_per_clip: int, fixed: bool) -> Loader:
+    def windows(self, split: Split, windows_per_clip: int, fixed: bool) -> SyncDataset:
+        """The windows of one split."""
         clips = [clip for clip in self.clips(split) if len(clip) >= SHORTEST]
         if not clips:
             raise ConfigError(
                 f"the data set has no clip of {SHORTEST} frames or more with sound in its {split} split. "
                 "Give more or longer clips."
             )
-        windows = SyncDataset(clips, self.size, windows_per_clip, self.seed, fixed)
-        world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
-        if not fixed and len(windows) < self.batch_size * world:
-            raise ConfigError(
-                f"an epoch has {len(windows)} windows, fewer than one step of {self.batch_size} x {world} processes. "
-                "Raise windows_per_clip or lower batch_size."
-            )
-        return DataLoader(
-            windows,
-            batch_size=self.batch_size,
-            sampler=EpochSampler(windows, world, rank, shuffle=not fixed, seed=self.seed, drop_last=not fixed),
-            num_workers=self.workers,
-            drop_last=not fixed,
-            persistent_workers=self.workers > 0,
-        )
+        return SyncDataset(clips, self.size, windows_per_clip, self.seed, fixed)
 
 
 class SyntheticSync(SyncModule):

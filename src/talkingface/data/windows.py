@@ -3,15 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
+from talkingface.data.epochs import EpochDataset
 from talkingface.data.tracks import ClipTracks
 
 
-class WindowDataset(Dataset[dict[str, Any]]):
+class WindowDataset(EpochDataset[ClipTracks]):
     """Windows of speech and motion with the frame just before them (:class:`~talkingface.core.records.ClipBatch`).
 
     Args:
@@ -32,25 +31,12 @@ class WindowDataset(Dataset[dict[str, Any]]):
         seed: int = 0,
         fixed: bool = False,
     ) -> None:
-        self.clips = clips
+        super().__init__(clips, windows_per_clip, seed, fixed)
         self.controls = controls
         self.frames = frames
-        self.windows_per_clip = windows_per_clip
-        self.seed = seed
-        self.fixed = fixed
-        # shared memory, so that workers that live through several epochs see the epoch change
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self._identities = {name: index for index, name in enumerate(sorted({clip.identity for clip in clips}))}
 
-    def set_epoch(self, epoch: int) -> None:
-        """Draw other windows from now on; the same ones for the same epoch."""
-        self._epoch.fill_(epoch)
-
-    def __len__(self) -> int:
-        return len(self.clips) * self.windows_per_clip
-
     def __getitem__(self, index: int) -> dict[str, Any]:
-        # neighbours come from different clips, so that a batch that is not shuffled still shows many people
         clip = self.clips[index % len(self.clips)]
         first = self._first(index, clip.frames)
         last = first + self.frames
@@ -69,5 +55,5 @@ class WindowDataset(Dataset[dict[str, Any]]):
         """First frame of a window; never 0, for the frame before it is its start."""
         most = frames - self.frames
         if self.fixed:
-            return 1 + round(index // len(self.clips) * (most - 1) / max(self.windows_per_clip - 1, 1))
-        return int(np.random.default_rng((self.seed, int(self._epoch), index)).integers(1, most + 1))
+            return self.spread(index, 1, most)
+        return int(self.draws(index).integers(1, most + 1))
