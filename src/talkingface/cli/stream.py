@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from talkingface.cli import usage
-from talkingface.cli.animate_options import control, crop, joined
+from talkingface.cli.animate_options import TRACKS, control, crop, joined
 from talkingface.cli.usage import UsageError
 
 if TYPE_CHECKING:
@@ -19,9 +19,7 @@ CHUNK = 1280  # bytes that are read at once at most: a frame of sound
 def run(verb: str, arguments: list[str]) -> int:
     """Speak until the sound ends."""
     options = _parser(verb).parse_args(joined(arguments))
-    for name in ("pose", "location", "scale"):
-        if isinstance(control(getattr(options, name)), str):
-            raise UsageError(f"--{name} {getattr(options, name)}: a live head keeps numbers, not a track.")
+    kept = {name: _kept(name, getattr(options, name)) for name in TRACKS}
     if sys.stdin.isatty():
         raise UsageError("stream reads sound from standard input: raw 16-bit samples, mono, 16 kHz. See --help.")
     square = crop(options.crop)
@@ -32,9 +30,7 @@ def run(verb: str, arguments: list[str]) -> int:
         load(options.model, options.device),
         options.source,
         seed=options.seed,
-        pose=control(options.pose),  # type: ignore[arg-type]  # numbers, as was seen above
-        location=control(options.location),  # type: ignore[arg-type]
-        scale=control(options.scale),  # type: ignore[arg-type]
+        **kept,
         emotion=options.emotion,
         strength=options.strength,
         steps=options.steps,
@@ -54,6 +50,14 @@ def run(verb: str, arguments: list[str]) -> int:
         return 0
     _tell(end, f"{end['frames']} frames, {end['real_time_factor']} s of work for each second", options.json)
     return 0
+
+
+def _kept(name: str, text: str | None) -> Any:
+    """Numbers of an option, where it is given."""
+    value = control(text)
+    if isinstance(value, str):
+        raise UsageError(f"--{name} {text}: a live head keeps numbers, not a track.")
+    return value
 
 
 def _speak(stream: "SpeechStream", sound: BinaryIO, pictures: BinaryIO) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import functools
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -228,6 +227,19 @@ class Animator:
         pixels = torch.as_tensor(center_square(frames)).to(self.device)
         return resize(to_float(pixels), size)
 
+    def speech_parts(self) -> tuple[SpeechEncoder, MotionGenerator]:
+        """What makes motion from speech.
+
+        Raises:
+            ConfigError: when the model has no such parts.
+        """
+        if self.audio_encoder is None or self.motion_generator is None:
+            raise ConfigError(
+                "this model has no audio encoder and motion generator, so speech cannot drive it. Train both on it "
+                "('talkingface list' names the recipes of stage 2), export the result, and give that model."
+            )
+        return self.audio_encoder, self.motion_generator
+
     def _spoken(
         self,
         audio: str | Path | NDArray[np.float32],
@@ -240,22 +252,17 @@ class Animator:
         steps: int,
         guidance: float,
     ) -> SpokenMotion:
-        if self.audio_encoder is None or self.motion_generator is None:
-            raise ConfigError(
-                "this model has no audio encoder and motion generator, so speech cannot drive it. Train both on it "
-                "('talkingface list' names the recipes of stage 2), export the result, and give that model."
-            )
+        encoder, generator = self.speech_parts()
         wave = _checked(audio) if isinstance(audio, np.ndarray) else read_audio(audio)
         frames = speech_frames(wave)
-        told = read_controls(asked, frames, self.motion_generator.attributes, controls)
+        told = read_controls(asked, frames, generator.attributes, controls)
         if felt is not None:
-            cut: Literal["auto", "none"] = "none" if crop == "none" else "auto"
-            emotion = read_emotion(*felt, frames, self.motion_generator, self.motion, cut)
+            emotion = read_emotion(*felt, frames, generator, self.motion, crop)
             tracks, files = {**told.tracks, "emotion": emotion.values}, {**told.files, **emotion.files}
             told = ControlTracks(tracks, files, (*told.notes, *emotion.notes))
         return SpokenMotion(
-            self.audio_encoder,
-            self.motion_generator,
+            encoder,
+            generator,
             wave,
             start=sitter.seen.motion,
             portrait=sitter.code(),

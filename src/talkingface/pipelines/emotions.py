@@ -4,7 +4,6 @@ import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from talkingface.core.media.paths import input_file
 from talkingface.generators import EmotionCondition, over_window
 from talkingface.pipelines.animation import FPS
 from talkingface.pipelines.face import find_boxes
-from talkingface.pipelines.portrait import PREPARED, face_square
+from talkingface.pipelines.portrait import PREPARED, Crop, face_square
 
 STRONGEST = 1.5  # 1 is the mean of the labelled clips; MEAD's strongest of three levels is about half as much again
 LOOKED_AT = 50  # most frames of a reference clip that are read, spread over it
@@ -51,7 +50,7 @@ def read_emotion(
     frames: int,
     generator: MotionGenerator,
     encode: Encode,
-    crop: Literal["auto", "none"] = "auto",
+    crop: Crop = "auto",
 ) -> EmotionTrack:
     """Turn what was asked for into a track as long as the animation.
 
@@ -67,7 +66,7 @@ def read_emotion(
         frames: length T of the animation.
         generator: what is told.
         encode: frames ``(n, H, W, 3)`` → motion ``(n, D)``.
-        crop: how a picture or clip is cut: round its face, or the centre square.
+        crop: of the portrait; with "none", a picture or clip is not cut round its face either.
 
     Raises:
         ConfigError: for a generator that knows no emotions, an unknown name, a strength out of range, or a vector of
@@ -160,7 +159,7 @@ def _from_csv(path: Path, strength: float, frames: int, emotion: EmotionConditio
     return torch.where(known, smooth, torch.nan)
 
 
-def _shown_in(path: Path, emotion: EmotionCondition, encode: Encode, crop: Literal["auto", "none"]) -> Tensor:
+def _shown_in(path: Path, emotion: EmotionCondition, encode: Encode, crop: Crop) -> Tensor:
     """Difference of the expression in a picture or clip from neutral, ``(E,)``."""
     if is_video(path):
         with VideoReader(path, fps=FPS) as reader:
@@ -168,7 +167,7 @@ def _shown_in(path: Path, emotion: EmotionCondition, encode: Encode, crop: Liter
             frames = reader.read(places.tolist())
     else:
         frames = read_picture(path)[None]
-    if crop == "auto":
+    if crop != "none":
         frames = _round_the_face(frames, path)
     motion = torch.cat([encode(frames[first : first + BATCH]) for first in range(0, len(frames), BATCH)])
     return emotion.shown(motion.mean(0, keepdim=True)).cpu()[0]

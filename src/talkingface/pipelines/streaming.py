@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -165,9 +164,7 @@ class SpeechStream:
         plan: LivePlan = LIVE,
         ahead: int | None = None,
     ) -> None:
-        generator = animator.motion_generator
-        if animator.audio_encoder is None or generator is None:
-            raise ConfigError("this model has no audio encoder and motion generator, so speech cannot drive it.")
+        encoder, generator = animator.speech_parts()
         given = {"pose": pose, "location": location, "scale": scale}
         asked = {name: value for name, value in given.items() if value is not None}
         told = read_controls(asked, 1, generator.attributes)
@@ -175,11 +172,10 @@ class SpeechStream:
         if emotion is not None:
             if Path(str(emotion)).suffix.lower() == ".csv":
                 raise ConfigError(f"{emotion} changes over time; a live face keeps a name, a vector or a picture.")
-            cut: Literal["auto", "none"] = "none" if crop == "none" else "auto"
-            controls["emotion"] = read_emotion(emotion, strength, 1, generator, animator.motion, cut).values
+            controls["emotion"] = read_emotion(emotion, strength, 1, generator, animator.motion, crop).values
         self._device = animator.device
         self._sitter = Sitter(animator, source, crop=crop, paste_back=paste_back)
-        speaker = Speaker(animator.audio_encoder, generator, self._sitter.code(), steps, guidance)
+        speaker = Speaker(encoder, generator, self._sitter.code(), steps, guidance)
         self.motion = LiveMotion(speaker, self._sitter.seen.motion, controls, seed=seed, plan=plan, ahead=ahead)
         self.delay = plan.delay(self.motion.features.ahead)
         self.size = self._sitter.size
