@@ -55,6 +55,10 @@ BUILTIN = {
         "talkingface.audio:HubertSpeech",
         "all layers of a frozen HuBERT-large, learned sum, 50→25 Hz, Conformer (AniTalker)",
     ),
+    ("audio", "hubert-windows"): (
+        "talkingface.audio:HubertWindows",
+        "the last layer of a frozen HuBERT-large in windows of nine frames, four projections (ControlTalk)",
+    ),
     ("audio", "whisper"): (
         "talkingface.audio:WhisperSpeech",
         "all layers of a frozen Whisper encoder, learned sum, 50→25 Hz, Conformer",
@@ -71,6 +75,10 @@ BUILTIN = {
     ("generator", "regression"): (
         "talkingface.generators:Regression",
         "small Conformer trained by L2, without any draw: the baseline",
+    ),
+    ("generator", "audio2exp"): (
+        "talkingface.generators:Audio2Exp",
+        "edits the expression of a portrait or a video so that its lips fit the speech (ControlTalk)",
     ),
     ("discriminator", "lia"): ("talkingface.renderers:LIADiscriminator", "StyleGAN2 discriminator of LIA"),
     ("discriminator", "patch"): (

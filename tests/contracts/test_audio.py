@@ -19,7 +19,12 @@ from talkingface.core.interfaces import AudioEncoder
 
 FRAMES = 12
 SMALL = {"dim": 16, "blocks": 1}
-TOYS: dict[str, Callable[[Path], Path]] = {"hubert": toy_hubert, "whisper": toy_whisper}
+OTHER: dict[str, dict[str, Any]] = {"hubert-windows": {"dim": 16, "hidden": [32, 16, 8]}}  # where SMALL does not fit
+TOYS: dict[str, Callable[[Path], Path]] = {
+    "hubert": toy_hubert,
+    "hubert-windows": toy_hubert,
+    "whisper": toy_whisper,
+}
 NAMES = [name for name in registry.names("audio") if registry.describe("audio", name).origin == "talkingface"]
 
 
@@ -32,12 +37,16 @@ def networks(tmp_path_factory) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(params=NAMES)
 def settings(request, networks) -> tuple[str, dict[str, Any]]:
-    return request.param, SMALL | networks.get(request.param, {})
+    return request.param, small(request.param) | networks.get(request.param, {})
 
 
 @pytest.fixture
 def encoder(settings) -> AudioEncoder:
     return make(settings)
+
+
+def small(name: str) -> dict[str, Any]:
+    return OTHER.get(name, SMALL)
 
 
 def make(settings: tuple[str, dict[str, Any]], seed: int = 0) -> AudioEncoder:
@@ -198,10 +207,10 @@ def test_a_deep_copy_is_independent(encoder):
 
 def test_the_fingerprint_does_not_depend_on_what_is_learned(settings, encoder):
     name, arguments = settings
-    wider = make((name, arguments | {"dim": 32, "blocks": 2, "dropout": 0.5}), seed=1)
+    wider = make((name, arguments | {"dim": 32, "dropout": 0.5}), seed=1)
     assert wider.fingerprint() == encoder.fingerprint()
 
 
 def test_fingerprints_differ_between_encoders(networks):
-    found = [make((name, SMALL | networks.get(name, {}))).fingerprint() for name in NAMES]
+    found = [make((name, small(name) | networks.get(name, {}))).fingerprint() for name in NAMES]
     assert len(set(found)) == len(NAMES) > 1

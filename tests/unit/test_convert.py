@@ -158,7 +158,7 @@ def test_a_checkpoint_of_the_other_family_is_told_apart(lia, anitalker):
 
 
 def test_unknown_family_lists_the_known_ones(lia):
-    known = "anitalker, anitalker-stage2, liveportrait, wav2lip-expert, facevid2vid, lia"
+    known = "anitalker, anitalker-stage2, controltalk, liveportrait, wav2lip-expert, facevid2vid, lia"
     with pytest.raises(ConfigError, match=known):
         parts_from_checkpoint("anitalk", lia)
 

@@ -2,6 +2,7 @@
 
 from talkingface.audio.cepstra import MFCCSpeech
 from talkingface.audio.hubert import HubertSpeech
+from talkingface.audio.hubert_windows import HubertWindows
 from talkingface.audio.live import LiveFeatures
 from talkingface.audio.mel import MelSpeech
 from talkingface.audio.speech_encoder import SpeechEncoder
@@ -12,6 +13,7 @@ from talkingface.audio.whisper import WhisperSpeech
 __all__ = [
     "FeatureStream",
     "HubertSpeech",
+    "HubertWindows",
     "LiveFeatures",
     "MFCCSpeech",
     "MelSpeech",

@@ -22,7 +22,7 @@ RENAMED = {".weight_g": ".parametrizations.weight.original0", ".weight_v": ".par
 
 
 class PretrainedSpeech(SpeechEncoder):
-    """All hidden states of a frozen network, at 50 Hz.
+    """Hidden states of a frozen network, at 50 Hz: all of them, or what a subclass makes of them.
 
     The network is looked for and read when features are first asked for; a saved model can be loaded, and trained from
     cached features, without it.
@@ -30,8 +30,8 @@ class PretrainedSpeech(SpeechEncoder):
     Args:
         network: its name in the manifest of networks.
         weights: folder of a local copy; by default it is looked for.
-        layers: hidden states of the network, its layers and their input.
-        channels: width of the hidden states.
+        states: how many hidden states the network has, its layers and their input, and how wide they are.
+        rate, layers, channels: of the features; where these are the hidden states themselves, 50 and ``states``.
         dim, blocks, heads, dropout: of the learned step, see :class:`SpeechEncoder`.
 
     Attributes:
@@ -47,17 +47,25 @@ class PretrainedSpeech(SpeechEncoder):
         *,
         network: str,
         weights: str | None,
-        layers: int,
-        channels: int,
+        states: tuple[int, int],
+        rate: int = 50,
+        layers: int | None = None,
+        channels: int | None = None,
         dim: int,
         blocks: int,
         heads: int,
         dropout: float,
     ) -> None:
         super().__init__(
-            rate=50, layers=layers, channels=channels, dim=dim, blocks=blocks, heads=heads, dropout=dropout
+            rate=rate,
+            layers=layers or states[0],
+            channels=channels or states[1],
+            dim=dim,
+            blocks=blocks,
+            heads=heads,
+            dropout=dropout,
         )
-        self._name, self._weights = network, weights
+        self._name, self._weights, self._states = network, weights, states
         self._network: Frozen | None = None
 
     @abstractmethod
@@ -85,10 +93,11 @@ class PretrainedSpeech(SpeechEncoder):
         network = load_network(self.build, folder, self.model_type, self.landmark)
         config: Any = network.config
         layers = getattr(config, "encoder_layers", None) or config.num_hidden_layers
-        if (layers + 1, config.hidden_size) != (self.layers, self.channels):
+        if (layers + 1, config.hidden_size) != self._states:
             raise WeightsError(
                 f"the network in {folder} gives {layers + 1} layers of {config.hidden_size} channels, but "
-                f"{type(self).__name__} was set up for {self.layers} of {self.channels}; set 'layers' and 'channels'."
+                f"{type(self).__name__} was set up for {self._states[0]} of {self._states[1]}; set 'layers' and "
+                "'channels'."
             )
         return network
 

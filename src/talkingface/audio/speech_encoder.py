@@ -31,7 +31,7 @@ class SpeechEncoder(AudioEncoder):
     :meth:`level`.
 
     Args:
-        rate: steps of the features in a second: 50 or 100.
+        rate: steps of the features in a second: 50 or 100; or 25, where a subclass reads them by :meth:`thinned`.
         layers, channels: L and C of the features.
         dim: width A of the condition.
         blocks: of the Conformer; 0 leaves it out.
@@ -60,8 +60,8 @@ class SpeechEncoder(AudioEncoder):
             self.downsample = _halve(channels, dim)
         elif rate == 4 * FPS:
             self.reduce = nn.Sequential(_halve(channels, dim // 2), _halve(dim // 2, dim))
-        else:
-            raise ConfigError(f"the features have {rate} steps a second; speech encoders take 50 or 100.")
+        elif rate != FPS:
+            raise ConfigError(f"the features have {rate} steps a second; speech encoders take 25, 50 or 100.")
         self.conformer = Conformer(dim, blocks=blocks, heads=heads, dropout=dropout) if blocks else nn.Identity()
 
     @abstractmethod
@@ -174,10 +174,14 @@ class SpeechEncoder(AudioEncoder):
             ShapeError: when the features are of another length or another encoder.
         """
         check_shape(features, ("B", self.layers, frames * self.rate // FPS, self.channels), "features")
-        thin = self.downsample if self.rate == 2 * FPS else self.reduce
-        summed = self._summed(features).to(next(thin.parameters()).dtype)
-        condition: Tensor = self.conformer(thin(summed.mT).mT)
+        condition: Tensor = self.conformer(self.thinned(self._summed(features)))
         return condition
+
+    def thinned(self, steps: Tensor) -> Tensor:
+        """Steps ``(B, T * rate / 25, C)``, in the precision of the features → frames ``(B, T, A)``."""
+        thin = self.downsample if self.rate == 2 * FPS else self.reduce
+        frames: Tensor = thin(steps.to(next(thin.parameters()).dtype).mT).mT
+        return frames
 
     def _summed(self, features: Tensor) -> Tensor:
         """Layers weighed by a softmax, ``(B, Ta, C)``; features of half precision are not widened before the sum."""

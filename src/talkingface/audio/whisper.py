@@ -58,8 +58,7 @@ class WhisperSpeech(PretrainedSpeech):
         super().__init__(
             network=network,
             weights=weights,
-            layers=layers,
-            channels=channels,
+            states=(layers, channels),
             dim=dim,
             blocks=blocks,
             heads=heads,

@@ -12,13 +12,14 @@ def run(verb: str, arguments: list[str]) -> int:
         "Turn a published checkpoint into a model folder; nothing in it is executed.",
         "convert lia vox.pt lia-vox",
         "convert anitalker-stage2 stage2.ckpt anitalker --stage1 stage1.ckpt",
+        "convert controltalk lipControlNet.pt controltalk --stage1 facevid2vid.pth",
         "convert liveportrait pretrained_weights/liveportrait liveportrait",
     )
     parser.add_argument(
         "family",
         metavar="FAMILY",
         help="layout of the checkpoint: lia, anitalker (its stage 1), anitalker-stage2, liveportrait, facevid2vid, "
-        "wav2lip-expert",
+        "controltalk (its lipControlNet), wav2lip-expert",
     )
     parser.add_argument("src", metavar="SRC", help="the checkpoint; for liveportrait, the folder of its files")
     parser.add_argument("dst", metavar="DST", help="model folder to make")

@@ -10,16 +10,12 @@ from talkingface.audio import HubertSpeech, MFCCSpeech
 from talkingface.convert import anitalker_stage2 as stage2
 from talkingface.convert import lia
 from talkingface.convert.checkpoint import Checkpoint, sort_tensors
-from talkingface.convert.fill import Built, fill, refuse
-from talkingface.core.component import Component
+from talkingface.convert.fill import Built, Parts, Talking, fill, refuse
 from talkingface.core.errors import WeightsError
 from talkingface.core.interfaces import AudioEncoder, MotionEncoder
 from talkingface.generators import ConformerDiffusion
 from talkingface.motion import LatentMotion
 from talkingface.renderers import LIADiscriminator, LIARenderer
-
-Parts = dict[str, Component]
-Dropped = dict[str, str]  # published name → why it is not needed
 
 
 def lia_parts(tree: Mapping[str, Any], origin: str) -> Built:
@@ -74,8 +70,8 @@ def _image_parts(title: str, aggregates: bool, checkpoint: Checkpoint, origin: s
     return Built({name: part.eval() for name, part in parts.items()}, dropped, checkpoint.ignored)
 
 
-def talking_parts(tensors: Mapping[str, Tensor], motion: MotionEncoder, origin: str) -> tuple[Parts, Dropped, str]:
-    """Audio encoder and motion generator of AniTalker's stage 2; what was dropped; which variant it is.
+def talking_parts(tensors: dict[str, Tensor], motion: MotionEncoder, origin: str) -> Talking:
+    """Audio encoder and motion generator of AniTalker's stage 2.
 
     Args:
         tensors: of the checkpoint.
@@ -91,4 +87,5 @@ def talking_parts(tensors: Mapping[str, Tensor], motion: MotionEncoder, origin: 
     names = stage2.generator_names(found.generator_settings["attributes"], found.generator_settings["blocks"])
     refuse(fill(generator, names, rest, origin), origin)
     generator.motion_range.known.fill_(True)  # trained on codes as they are
-    return {"audio_encoder": audio.eval(), "motion_generator": generator.eval()}, dropped, found.name
+    parts: Parts = {"audio_encoder": audio.eval(), "motion_generator": generator.eval()}
+    return Talking(parts, dropped, variant=f"the variant {found.name}")

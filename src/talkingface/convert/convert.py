@@ -3,12 +3,15 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
-from talkingface.convert.build import Parts, anitalker_parts, lia_parts, talking_parts
+from torch import Tensor
+
+from talkingface.convert.build import anitalker_parts, lia_parts, talking_parts
 from talkingface.convert.checkpoint import read_tree
+from talkingface.convert.controltalk import audio2exp_parts
 from talkingface.convert.facevid2vid import facevid2vid_parts
-from talkingface.convert.fill import Built
+from talkingface.convert.fill import Built, Parts, Talking
 from talkingface.convert.liveportrait import liveportrait_parts
 from talkingface.convert.wav2lip import sync_expert_parts
 from talkingface.core.errors import ConfigError, WeightsError, did_you_mean
@@ -30,13 +33,13 @@ class Family:
         title: what the model card calls it.
         licence: what the user must know before using converted weights.
         build: makes parts of tensors under their published names; for a stage 2, those of its stage 1.
-        stage: 1 makes pictures from motion; 2 makes motion from speech, for one stage 1.
+        talk: for a stage 2, which makes motion from speech for one stage 1: makes its parts.
     """
 
     title: str
     licence: str
     build: Callable[[Mapping[str, Any], str], Built]
-    stage: Literal[1, 2] = 1
+    talk: Callable[[dict[str, Tensor], MotionEncoder, str], Talking] | None = None
 
 
 FAMILIES = {
@@ -46,7 +49,9 @@ FAMILIES = {
         lia_parts,
     ),
     "anitalker": Family("AniTalker stage 1 (Liu et al. 2024)", ANITALKER_LICENCE, anitalker_parts),
-    "anitalker-stage2": Family("AniTalker stage 2 (Liu et al. 2024)", ANITALKER_LICENCE, anitalker_parts, stage=2),
+    "anitalker-stage2": Family(
+        "AniTalker stage 2 (Liu et al. 2024)", ANITALKER_LICENCE, anitalker_parts, talk=talking_parts
+    ),
     "liveportrait": Family(
         "LivePortrait (Guo et al. 2024)",
         "LivePortrait's code and weights are under the MIT licence; the face detector that its authors crop with is "
@@ -57,6 +62,13 @@ FAMILIES = {
         "face-vid2vid (Wang et al. 2021), unofficial implementation by zhanglonghao1992",
         "The unofficial face-vid2vid is licensed CC BY-NC 4.0: no commercial use; converting changes nothing.",
         facevid2vid_parts,
+    ),
+    "controltalk": Family(
+        "ControlTalk (Zhao et al. 2024)",
+        "ControlTalk's repository carries the MIT licence, but its renderer is the unofficial face-vid2vid (CC BY-NC "
+        "4.0): treat converted weights as non-commercial.",
+        facevid2vid_parts,
+        talk=audio2exp_parts,
     ),
     "wav2lip-expert": Family(
         "Wav2Lip's expert of lip synchrony (Prajwal et al. 2020)",
@@ -107,20 +119,20 @@ def convert_checkpoint(
         WeightsError: for a file that cannot be read safely, or holds another architecture, naming what differs.
     """
     kind = _family(family)
-    if (stage1 is None) == (kind.stage == 2):
-        needed = "needs the stage 1 that it was trained on" if kind.stage == 2 else "takes no stage 1"
+    if (stage1 is None) == (kind.talk is not None):
+        needed = "needs the stage 1 that it was trained on" if kind.talk else "takes no stage 1"
         raise ConfigError(f"{kind.title} {needed} (--stage1 CHECKPOINT_OR_MODEL).")
     card: dict[str, Any] = {"Origin": f"{kind.title}, converted from `{Path(src).name}`.", "Licence": kind.licence}
-    if stage1 is None:
+    if kind.talk is None or stage1 is None:
         built = kind.build(read_tree(src), str(src))
         parts, dropped, ignored, main = built.parts, built.dropped, built.ignored, next(iter(built.parts))
     else:
-        parts = _first_stage(stage1)
+        parts = _first_stage(stage1, kind)
         motion = cast(MotionEncoder, parts["motion_encoder"])
-        talking, dropped, variant = talking_parts(flatten_tensors(read_tensors(src)), motion, str(src))
-        parts |= talking
-        ignored, main = (), "motion_generator"
-        card["Origin"] += f" It is the variant {variant}; pictures are made by `{Path(stage1).name}`."
+        talking = kind.talk(flatten_tensors(read_tensors(src)), motion, str(src))
+        parts |= talking.parts
+        dropped, ignored, main = talking.dropped, talking.ignored, "motion_generator"
+        card["Origin"] += f" It is {talking.variant}; pictures are made by `{Path(stage1).name}`."
     settings = parts[main].config["init_args"]
     save_model(dst, parts, card | {"Settings": settings})
     counts = {name: sum(tensor.numel() for tensor in part.parameters()) for name, part in parts.items()}
@@ -146,11 +158,11 @@ def parts_from_checkpoint(
         WeightsError: for another architecture, naming what differs.
     """
     kind = _family(family)
-    if (motion_encoder is None) == (kind.stage == 2):
-        raise ConfigError(f"{kind.title} {'needs' if kind.stage == 2 else 'takes no'} motion encoder of a stage 1.")
-    if motion_encoder is None:
+    if (motion_encoder is None) == (kind.talk is not None):
+        raise ConfigError(f"{kind.title} {'needs a' if kind.talk else 'takes no'} motion encoder of a stage 1.")
+    if kind.talk is None or motion_encoder is None:
         return kind.build(tensors, "the checkpoint").parts
-    return talking_parts(flatten_tensors(dict(tensors)), motion_encoder, "the checkpoint")[0]
+    return kind.talk(flatten_tensors(dict(tensors)), motion_encoder, "the checkpoint").parts
 
 
 def _family(name: str) -> Family:
@@ -159,9 +171,9 @@ def _family(name: str) -> Family:
     return FAMILIES[name]
 
 
-def _first_stage(origin: str | Path) -> Parts:
+def _first_stage(origin: str | Path, kind: Family) -> Parts:
     """Motion encoder and renderer, from a published checkpoint or from a model folder."""
-    found = anitalker_parts(read_tree(origin), str(origin)).parts if Path(origin).is_file() else load_model(origin)
+    found = kind.build(read_tree(origin), str(origin)).parts if Path(origin).is_file() else load_model(origin)
     missing = [name for name in ("motion_encoder", "renderer") if name not in found]
     if missing:
         raise WeightsError(f"{origin} has no {' and no '.join(missing)}; give the stage 1 that makes the pictures.")

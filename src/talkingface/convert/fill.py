@@ -10,6 +10,8 @@ from talkingface.core.errors import WeightsError, first_of
 
 NEW = "motion_range."  # published networks have no such thing
 
+Parts = dict[str, Component]
+
 
 @dataclass(frozen=True)
 class Built:
@@ -21,9 +23,20 @@ class Built:
         ignored: tensors that belong to no part (optimisers, losses).
     """
 
-    parts: dict[str, Component]
+    parts: Parts
     dropped: Mapping[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Talking(Built):
+    """What came of a checkpoint of a stage 2: audio encoder and motion generator.
+
+    Args:
+        variant: what it was recognised as.
+    """
+
+    variant: str = ""
 
 
 def fill(part: nn.Module, names: dict[str, str], tensors: dict[str, Tensor], origin: str) -> dict[str, Tensor]:

@@ -106,6 +106,8 @@ class Condition:
         controls: named tracks ``(B, T)`` or ``(B, T, n)``: pose in degrees, location and scale as fractions, emotion as
             the expression's difference from neutral; NaN leaves a frame free.
         mask: ``(B, T)`` bool, true where a frame exists.
+        original: motion that the frames have before the speech, for generators that edit it, ``(B, T, D)``: that of
+            the portrait, or of each frame of a video.
     """
 
     audio: Tensor
@@ -113,6 +115,7 @@ class Condition:
     portrait: Tensor
     controls: Mapping[str, Tensor] = field(default_factory=dict)
     mask: Tensor | None = None
+    original: Tensor | None = None
 
 
 @dataclass(frozen=True)

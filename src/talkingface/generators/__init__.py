@@ -1,5 +1,6 @@
 """Motion generators: speech → motion."""
 
+from talkingface.generators.audio2exp import MOUTH, Audio2Exp
 from talkingface.generators.conformer_diffusion import ConformerDiffusion
 from talkingface.generators.emotion import EMOTION, NEUTRAL, EmotionCondition, over_window
 from talkingface.generators.normalisation import MotionRange, check_made_for
@@ -9,8 +10,10 @@ from talkingface.generators.variance import ATTRIBUTES, Attribute, VarianceAdapt
 __all__ = [
     "ATTRIBUTES",
     "EMOTION",
+    "MOUTH",
     "NEUTRAL",
     "Attribute",
+    "Audio2Exp",
     "ConformerDiffusion",
     "EmotionCondition",
     "MotionRange",

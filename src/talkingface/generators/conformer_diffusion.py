@@ -9,12 +9,10 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from talkingface.core.checks import check_shape
-from talkingface.core.component import load_exactly
 from talkingface.core.errors import ConfigError
 from talkingface.core.interfaces import AudioEncoder, MotionEncoder, MotionGenerator
 from talkingface.core.nn import Conformer
 from talkingface.core.records import Condition
-from talkingface.core.tensors import read_tensors
 from talkingface.diffusion import (
     NoisedMotion,
     NoiseSchedule,
@@ -24,7 +22,7 @@ from talkingface.diffusion import (
     training_pair,
 )
 from talkingface.generators.emotion import EMOTION, EmotionCondition
-from talkingface.generators.normalisation import MotionRange, check_made_for
+from talkingface.generators.normalisation import MotionRange, load_made_for
 from talkingface.generators.variance import ATTRIBUTES, VarianceAdapter, check_controls
 
 
@@ -107,10 +105,7 @@ class ConformerDiffusion(MotionGenerator):
 
     def load_weights(self, path: str | Path) -> None:
         """Load a safetensors file; a generator of motion of another size is refused with both sizes."""
-        tensors = read_tensors(path)
-        if "motion_range.centre" in tensors:  # what is missing is told below
-            check_made_for(self.spec, len(tensors["motion_range.centre"]), str(path))
-        load_exactly(self, tensors, str(path))
+        load_made_for(self, self.spec, path)
 
     def loss(self, motion: Tensor, condition: Condition, generator: Generator | None = None) -> dict[str, Tensor]:
         """``diffusion``: squared error of the noise (equation 1); and that of each attribute's predictor.

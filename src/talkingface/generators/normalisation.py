@@ -1,13 +1,17 @@
 """From the range of motion codes to the range of a sampler, and back."""
 
 import math
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from talkingface.core.checks import check_finite, check_shape
+from talkingface.core.component import load_exactly
 from talkingface.core.errors import ConfigError, ShapeError
+from talkingface.core.interfaces import MotionGenerator
 from talkingface.core.motion_spec import MotionSpec
+from talkingface.core.tensors import read_tensors
 
 TAIL = 0.001  # share of values on either side that may be clipped
 MARGIN = 1.1  # room beyond the outermost values that count
@@ -88,6 +92,24 @@ class MotionRange(nn.Module):
 def divisor(scale: Tensor) -> Tensor:
     """What to divide by, so that dimensions at rest, whose scale is 0, become 0."""
     return scale.where(scale > 0, torch.inf)
+
+
+def load_made_for(generator: MotionGenerator, spec: MotionSpec, path: str | Path) -> None:
+    """Load the weights of a generator, and tell one of motion of another size by both sizes.
+
+    Args:
+        generator: with a ``motion_range``.
+        spec: of the motion that it is to make.
+        path: the safetensors file.
+
+    Raises:
+        ConfigError: for motion of another size.
+        WeightsError: for a file that is missing, damaged or does not fit.
+    """
+    tensors = read_tensors(path)
+    if "motion_range.centre" in tensors:  # what is missing is told below
+        check_made_for(spec, len(tensors["motion_range.centre"]), str(path))
+    load_exactly(generator, tensors, str(path))
 
 
 def check_made_for(spec: MotionSpec, width: int, origin: str) -> None:

@@ -7,14 +7,12 @@ import torch
 from torch import Generator, Tensor, nn
 
 from talkingface.core.checks import check_shape
-from talkingface.core.component import load_exactly
 from talkingface.core.errors import ConfigError
 from talkingface.core.interfaces import AudioEncoder, MotionEncoder, MotionGenerator
 from talkingface.core.nn import Conformer
 from talkingface.core.records import Condition
-from talkingface.core.tensors import read_tensors
 from talkingface.diffusion import check_prefix
-from talkingface.generators.normalisation import MotionRange, check_made_for
+from talkingface.generators.normalisation import MotionRange, load_made_for
 from talkingface.generators.variance import check_controls
 
 FIRST_WEIGHTS = 1e-3  # deviation of the last layer's: training starts at the middle of the range, which L2 likes
@@ -67,10 +65,7 @@ class Regression(MotionGenerator):
 
     def load_weights(self, path: str | Path) -> None:
         """Load a safetensors file; a generator of motion of another size is refused with both sizes."""
-        tensors = read_tensors(path)
-        if "motion_range.centre" in tensors:  # what is missing is told below
-            check_made_for(self.spec, len(tensors["motion_range.centre"]), str(path))
-        load_exactly(self, tensors, str(path))
+        load_made_for(self, self.spec, path)
 
     def loss(self, motion: Tensor, condition: Condition, generator: Generator | None = None) -> dict[str, Tensor]:
         """``motion``: mean squared error within the motion's range. Controls have no effect, and nothing is drawn."""
