@@ -42,6 +42,14 @@ BUILTIN = {
         "talkingface.motion:FaceVid2VidMotion",
         "15 or 20 implicit 3D keypoints with head pose, by a heat-map network and a ResNet-50 (face-vid2vid)",
     ),
+    ("motion", "landmarks"): (
+        "talkingface.motion:LandmarkMotion",
+        "68 2D landmarks, 136-d, from labels or a reader (AniTalker's Table 4)",
+    ),
+    ("motion", "coefficients"): (
+        "talkingface.motion:CoefficientMotion",
+        "3DMM or blendshape coefficients, pose, place and size, from labels or a reader",
+    ),
     ("retargeting", "liveportrait"): (
         "talkingface.motion:Retargeting",
         "stitching, eyes and lips: small networks on 21 keypoints (LivePortrait)",
@@ -213,6 +221,10 @@ BUILTIN = {
     ("controls", "labels"): ("talkingface.controls:LabelControls", "landmarks, pose, place and size from label files"),
     ("controls", "landmarks"): ("talkingface.controls:LandmarkControls", "the same from 68 points by face-alignment"),
     ("controls", "mediapipe"): ("talkingface.controls:MediaPipeControls", "the same by MediaPipe's FaceLandmarker"),
+    ("controls", "synthetic"): (
+        "talkingface.evaluation:SyntheticControls",
+        "the same of synthetic people, with their expression, by the face reader",
+    ),
     ("data", "synthetic-sync"): (
         "talkingface.data:SyntheticSync",
         "faces of procedural heads, in and out of sync",

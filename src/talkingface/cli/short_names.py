@@ -27,6 +27,7 @@ SLOTS = {
     "audio_encoder": "audio",
     "motion_generator": "generator",
     "controls": "controls",
+    "reader": "controls",
 }
 ROOTS = ("model", "data")
 SHORT = re.compile(r"(?!null$)[a-z][a-z0-9_-]*")

@@ -1,4 +1,4 @@
-"""Control tracks from label files."""
+"""Control tracks and expression from label files."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from talkingface.controls.geometry import controls_from
-from talkingface.core.errors import MediaError
+from talkingface.core.errors import ConfigError, MediaError
 from talkingface.core.interfaces import ControlReader
 from talkingface.core.media import VideoReader
 from talkingface.metrics import read_labels
@@ -24,12 +24,18 @@ class LabelControls(ControlReader):
         super().__init__()
         self.folder = Path(folder)
 
-    def read(self, clip: Path, frames: NDArray[np.uint8] | None = None) -> dict[str, Tensor]:
+    def read(self, clip: Path | None, frames: NDArray[np.uint8] | None = None) -> dict[str, Tensor]:
         """See :meth:`ControlReader.read`.
 
         Raises:
             MediaError: a clip without labels, labels that cannot be read, or as many that are not one for each frame.
+            ConfigError: for pictures that are no clip.
         """
+        if clip is None:
+            raise ConfigError(
+                "label files belong to clips, and these pictures are none. "
+                "Take a reader that looks at pictures, such as landmarks or mediapipe."
+            )
         path = self.folder / f"{clip.stem}.npz"
         labels = read_labels(path, (1, 1))
         if frames is None:
@@ -42,4 +48,5 @@ class LabelControls(ControlReader):
                 f"{path} labels {len(labels['pose'])} frames, but {clip} has {count} at 25 a second. "
                 "Label the clip again at 25 frames a second."
             )
-        return controls_from(labels["landmarks"], labels["pose"], aspect)
+        found = controls_from(labels["landmarks"], labels["pose"], aspect)
+        return found | {"expression": labels["expression"]}

@@ -26,11 +26,13 @@ MILLISECONDS = 40  # a frame
 
 
 class MediaPipeControls(PictureControls):
-    """Face mesh and pose by FaceLandmarker in video mode, as ``LabelControls`` has them from files.
+    """Face mesh, pose and 51 blendshapes by FaceLandmarker in video mode, as ``LabelControls`` has them from files.
 
     Args:
         model: the file ``face_landmarker.task`` that MediaPipe publishes.
     """
+
+    coefficients = 51
 
     def __init__(self, *, model: str) -> None:
         super().__init__()
@@ -50,13 +52,14 @@ class MediaPipeControls(PictureControls):
             )
         return f"mediapipe {_mediapipe().__version__} {sha256(self.model)}"
 
-    def see(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[tuple[Tensor, Tensor]]:
+    def see(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[tuple[Tensor, ...]]:
         """See :meth:`PictureControls.see`."""
         mediapipe = _mediapipe()
         vision = mediapipe.tasks.vision
         options = vision.FaceLandmarkerOptions(
             base_options=mediapipe.tasks.BaseOptions(model_asset_path=str(self.model)),
             running_mode=vision.RunningMode.VIDEO,
+            output_face_blendshapes=True,
             output_facial_transformation_matrixes=True,
         )
         with vision.FaceLandmarker.create_from_options(options) as landmarker:
@@ -64,6 +67,7 @@ class MediaPipeControls(PictureControls):
             for frames in batches:
                 landmarks = torch.full((len(frames), 68, 2), torch.nan)
                 pose = torch.full((len(frames), 3, 3), torch.nan)
+                expression = torch.full((len(frames), self.coefficients), torch.nan)
                 for row, frame in enumerate(frames):
                     image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(frame))
                     seen = landmarker.detect_for_video(image, time)
@@ -72,7 +76,9 @@ class MediaPipeControls(PictureControls):
                         mesh = seen.face_landmarks[0]
                         landmarks[row] = torch.tensor([[mesh[point].x, mesh[point].y] for point in MESH])
                         pose[row] = torch.from_numpy(seen.facial_transformation_matrixes[0][:3, :3])
-                yield landmarks, our_rotation(pose)
+                        shapes = seen.face_blendshapes[0][1:]  # the first says how neutral the face is
+                        expression[row] = torch.tensor([shape.score for shape in shapes])
+                yield landmarks, our_rotation(pose), expression
 
 
 def _mediapipe() -> Any:

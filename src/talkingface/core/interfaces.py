@@ -54,10 +54,15 @@ class MotionEncoder(Component):
     Attributes:
         spec: what the numbers mean.
         image_encoder: the trunk, where it is worth sharing with a renderer; else ``None``.
+        traits: what renderers and generators can count on: a ``"trunk"`` to share, ``"keypoints"`` that the motion
+            places, an ``"expression"`` apart from the rest. The class tells, so that it can be read without importing.
+        labels: names of the labels of a frame that tell its motion without a look at it; none where only a look does.
     """
 
     spec: MotionSpec
     image_encoder: ImageEncoder | None
+    traits: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,6 +71,18 @@ class MotionEncoder(Component):
     @abstractmethod
     def forward(self, image: Tensor) -> Tensor:
         """``(N, 3, H, W)`` in ``[-1, 1]`` → ``(N, D)``."""
+
+    def of_labels(self, labels: Mapping[str, Tensor]) -> Tensor | None:
+        """Motion of frames that somebody has measured.
+
+        Args:
+            labels: ``landmarks`` ``(..., 68, 2)`` as fractions of the picture, ``pose`` ``(..., 3)`` in degrees,
+                ``expression`` ``(..., E)`` …; NaN where unknown. Others than those of ``labels`` have no effect.
+
+        Returns:
+            ``(..., D)``, NaN where unknown; ``None`` where one of ``labels`` is missing, or they are not asked for.
+        """
+        return None
 
     def motion_of(self, code: ImageCode) -> Tensor:
         """Motion ``(N, D)`` of a picture that the shared trunk has already seen.
@@ -112,8 +129,13 @@ class Renderer(Component):
     size: int
 
     @abstractmethod
-    def appearance(self, image: Tensor) -> Source:
-        """``(N, 3, H, W)`` in ``[-1, 1]`` → all that depends on the portrait alone."""
+    def appearance(self, image: Tensor, motion: Tensor | None = None) -> Source:
+        """All that depends on the portrait alone.
+
+        Args:
+            image: ``(N, 3, H, W)`` in ``[-1, 1]``.
+            motion: of the portrait, ``(N, D)``, where it is known; else it is looked for.
+        """
 
     @abstractmethod
     def forward(self, source: Source, motion: Tensor) -> RenderOutput:
@@ -182,10 +204,12 @@ class MotionGenerator(Component):
     Attributes:
         spec: of the motion that it makes.
         attributes: names of the control tracks that it can be told; the others are refused.
+        needs: traits without which a motion encoder cannot be wired in, see :class:`MotionEncoder`.
     """
 
     spec: MotionSpec
     attributes: tuple[str, ...]
+    needs: tuple[str, ...] = ()
 
     def calibrate(self, motion: Tensor, moods: Mapping[str, Tensor] | None = None) -> None:
         """Learn the range of the motion to be made, and its emotions, unless they are known; nothing by default.
@@ -231,15 +255,15 @@ class ControlReader(Component):
     """Where the control tracks of a clip, and its landmarks, come from: label files, another network."""
 
     @abstractmethod
-    def read(self, clip: Path, frames: NDArray[np.uint8] | None = None) -> dict[str, Tensor]:
+    def read(self, clip: Path | None, frames: NDArray[np.uint8] | None = None) -> dict[str, Tensor]:
         """Tracks of a clip on the 25 fps grid.
 
         Args:
-            clip: the video file.
+            clip: the video file; ``None`` for pictures that are no clip.
             frames: its pictures ``(T, H, W, 3)`` where the caller has them already.
 
         Returns:
             ``pose`` ``(T, 3)`` yaw, pitch, roll in degrees; ``location`` ``(T,)`` x of the nose tip over frame width;
             ``scale`` ``(T,)`` distance of inner brows and chin over frame height; ``landmarks`` ``(T, 68, 2)`` as
-            fractions of the frame. Float32, NaN where unknown.
+            fractions of the frame; of readers that measure it, ``expression`` ``(T, E)``. Float32, NaN where unknown.
         """

@@ -13,11 +13,11 @@ from talkingface.core.errors import MediaError
 from talkingface.core.interfaces import ControlReader
 from talkingface.data.folder import ClipFile
 
-LABELS = ("landmarks", "pose")  # what keypoint losses learn from
+LABELS = ("landmarks", "pose", "expression")  # for keypoint losses and explicit representations
 
 
 def labelled(clips: Sequence[ClipFile], reader: ControlReader) -> list[ClipFile]:
-    """Clips with the landmarks and the head pose of every frame.
+    """Clips with the landmarks and the head pose of every frame, and the expression where the reader measures it.
 
     Args:
         clips: real clips.
@@ -38,7 +38,7 @@ def labelled(clips: Sequence[ClipFile], reader: ControlReader) -> list[ClipFile]
         except MediaError as error:
             reasons.append(str(error))
             continue
-        found.append(replace(clip, labels={name: seen[name] for name in LABELS}))
+        found.append(replace(clip, labels={name: seen[name] for name in LABELS if name in seen}))
     if not found:
         raise MediaError(f"not one of {len(clips)} clips can be labelled. The first of them: {reasons[0]}")
     for reason in reasons:

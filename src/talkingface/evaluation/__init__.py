@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from talkingface.evaluation.pairing import pair_clips, read_identities
     from talkingface.evaluation.results import Results, read_results, results_table, write_results
     from talkingface.evaluation.run import Outcome, evaluate
+    from talkingface.evaluation.synthetic_controls import SyntheticControls
     from talkingface.evaluation.tables import Cell, Column, Table
 
 HOMES = {
@@ -14,6 +15,7 @@ HOMES = {
     "job": ("Job",),
     "pairing": ("pair_clips", "read_identities"),
     "results": ("Results", "read_results", "results_table", "write_results"),
+    "synthetic_controls": ("SyntheticControls",),
     "tables": ("Cell", "Column", "Table"),
 }
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "Job",
     "Outcome",
     "Results",
+    "SyntheticControls",
     "Table",
     "evaluate",
     "pair_clips",

@@ -27,6 +27,8 @@ class FaceVid2VidMotion(MotionEncoder):
         ConfigError: for another size.
     """
 
+    traits = ("keypoints", "expression")
+
     def __init__(self, *, keypoints: int = 15, size: int = 256, width: float = 1.0, depth: int = 16) -> None:
         super().__init__()
         if size < SMALLEST or size & (size - 1):

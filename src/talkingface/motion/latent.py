@@ -34,6 +34,8 @@ class LatentMotion(MotionEncoder):
         ConfigError: for another size or projector, or more dimensions than the code has.
     """
 
+    traits = ("trunk",)
+
     def __init__(
         self,
         *,

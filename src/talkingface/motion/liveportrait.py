@@ -24,6 +24,8 @@ class LivePortraitMotion(MotionEncoder):
         ConfigError: for another size.
     """
 
+    traits = ("keypoints", "expression")
+
     def __init__(self, *, keypoints: int = 21, size: int = 256, width: float = 1.0) -> None:
         super().__init__()
         if size < STRIDE or size % STRIDE:

@@ -86,11 +86,12 @@ class FaceVid2VidRenderer(Renderer):
             SpadeDecoder(channels, width, self.size // size) if decoder == "spade" else PlainDecoder(channels, width)
         )
 
-    def appearance(self, image: Tensor) -> Source:
+    def appearance(self, image: Tensor, motion: Tensor | None = None) -> Source:
         """Everything that depends on the portrait alone.
 
         Args:
             image: ``(N, 3, size, size)`` in ``[-1, 1]``, of the size that it sees or a whole multiple of it.
+            motion: of the portrait, ``(N, D)``, where it is known; else it is looked for.
 
         Returns:
             Features are the volume ``(N, C, depth, size/4, size/4)`` and the four channels of it that dense motion is
@@ -98,7 +99,9 @@ class FaceVid2VidRenderer(Renderer):
         """
         image = seen_at(image, self.input_size)
         (encoder,) = self._wired
-        motion, canonical = encoder.describe(image) if self._places else (encoder(image), None)
+        seen, canonical = encoder.describe(image) if self._places else (None, None)
+        if motion is None:
+            motion = encoder(image) if seen is None else seen
         volume: Tensor = self.encoder(image / 2 + 0.5)
         compressed: Tensor = self.compress(volume)
         return Source((volume, compressed), volume.mean((-2, -1)).flatten(1), motion, canonical)

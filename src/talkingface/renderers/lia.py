@@ -106,7 +106,7 @@ class LIARenderer(Renderer):
             SynthesisLevel(coarse, fine, code_dim) for coarse, fine in itertools.pairwise(counts)
         )
 
-    def appearance(self, image: Tensor) -> Source:
+    def appearance(self, image: Tensor, motion: Tensor | None = None) -> Source:
         """``(N, 3, size, size)`` in ``[-1, 1]`` → features, code and motion of the portrait, in one pass of the trunk.
 
         The finest map comes already projected to RGB ``(N, 3, size, size)``: only its picture is used, and the
@@ -116,11 +116,11 @@ class LIARenderer(Renderer):
         if encoder.image_encoder is None:
             maps = self.trunk(image)
             code, pyramid = self.to_code(maps[-1]).flatten(1), tuple(maps[-2::-1])
-            motion = encoder(image)
+            motion = encoder(image) if motion is None else motion
         else:
             seen = encoder.image_encoder(image)
             code, pyramid = seen.code, seen.pyramid
-            motion = encoder.motion_of(seen)
+            motion = encoder.motion_of(seen) if motion is None else motion
         finest = cast(SynthesisLevel, self.levels[-1]).to_rgb.conv(pyramid[-1])
         return Source((*pyramid[:-1], finest), code, motion)
 

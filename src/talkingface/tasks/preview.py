@@ -1,7 +1,7 @@
 """A strip of pictures every few epochs: source | driving | output | flow | mask."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from talkingface.core.geometry import base_grid
 from talkingface.core.images import to_uint8
 from talkingface.core.media import write_picture
-from talkingface.core.records import RenderOutput
+from talkingface.core.records import PairBatch, RenderOutput
 from talkingface.tasks.reconstruction import Reconstruction
 
 
@@ -70,9 +70,9 @@ class PreviewStrip(L.Callback):
         due = batch_idx == 0 and not trainer.sanity_checking and (trainer.current_epoch + 1) % self.every == 0
         if not (due and trainer.is_global_zero and isinstance(module, Reconstruction)):
             return
-        source, driving = batch["source"][: self.rows], batch["driving"][: self.rows]
+        shown = cast(PairBatch, {name: values[: self.rows] for name, values in batch.items()})
         with torch.no_grad():
-            strip = preview_strip(source, driving, module(source, driving))
+            strip = preview_strip(shown["source"], shown["driving"], module.renderer(*module.look(shown)))
         folder = Path(trainer.log_dir or trainer.default_root_dir) / "previews"
         write_picture(folder / f"epoch{trainer.current_epoch:04d}.png", strip.numpy())
         for logger in trainer.loggers:

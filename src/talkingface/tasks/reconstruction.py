@@ -1,7 +1,7 @@
 """Stage 1: render one frame of a clip from another frame and its motion (LIA, AniTalker, face-vid2vid, Takin-ADA)."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import lightning as L
@@ -15,7 +15,7 @@ from talkingface.core.component import public_path
 from talkingface.core.errors import ConfigError, did_you_mean
 from talkingface.core.interfaces import Discriminator, ImageCode, MotionEncoder, Renderer
 from talkingface.core.provenance import CHECKPOINT_FORMAT, git_commit
-from talkingface.core.records import PairBatch, RenderOutput
+from talkingface.core.records import PairBatch, RenderOutput, Source
 from talkingface.data import PairModule
 from talkingface.losses import PerceptualLoss, pyramid_loss
 from talkingface.metrics import PSNR, SSIM, FrameMetric, to_pixels
@@ -115,6 +115,14 @@ class Reconstruction(L.LightningModule):
         output: RenderOutput = self.renderer(self.renderer.appearance(source), self.motion_encoder(driving))
         return output
 
+    def look(self, batch: PairBatch) -> tuple[Source, Tensor]:
+        """Appearance of the source and motion of the driving picture; labels are believed where they tell motion."""
+        known = self.motion_encoder.of_labels(cast(Mapping[str, Tensor], batch))
+        if known is None:
+            return self.renderer.appearance(batch["source"]), self.motion_encoder(batch["driving"])
+        source, driving = known.nan_to_num().unbind(1)  # 0, a face at rest in the middle, where a frame has no labels
+        return self.renderer.appearance(batch["source"], source), driving
+
     def on_fit_start(self) -> None:
         """Refuse data with more people than there are class centres before the first step."""
         data = getattr(self.trainer, "datamodule", None)
@@ -143,19 +151,20 @@ class Reconstruction(L.LightningModule):
 
     def _render(self, batch: PairBatch) -> tuple[Tensor, MotionTerms]:
         """The rendered pictures and the losses on motion that have a weight, with one look at each picture."""
-        source = self.renderer.appearance(batch["source"])
         terms = MotionTerms()
         if self.keypoints is not None:
+            source = self.renderer.appearance(batch["source"])
             sight = self.keypoints.look(batch, self.loss_weights, self.global_step)
             motion = sight.motion
             losses = self.keypoints(sight, source, batch, self.loss_weights)
             terms = MotionTerms(losses, ramps={"canonical": self.keypoints.ramp(self.global_step)})
         elif self.identity is not None:
+            source = self.renderer.appearance(batch["source"])
             code = self.identity.encode(batch)
             motion = self.motion_encoder.motion_of(ImageCode(code.code[: len(batch["driving"])], ()))
             terms = self.identity(code, batch, self.global_step)
         else:
-            motion = self.motion_encoder(batch["driving"])
+            source, motion = self.look(batch)
         fake: Tensor = self.renderer(source, motion).image
         return fake, terms
 
@@ -169,7 +178,7 @@ class Reconstruction(L.LightningModule):
 
     def predict_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
         """Render ``(B, 3, H, W)`` in ``[-1, 1]``."""
-        output: RenderOutput = self(batch["source"], batch["driving"])
+        output: RenderOutput = self.renderer(*self.look(batch))
         return output.image.clamp(-1, 1)
 
     def configure_optimizers(self) -> Optimizer:
@@ -214,12 +223,10 @@ class Reconstruction(L.LightningModule):
         }
 
     def _judge(self, batch: PairBatch, stage: str) -> None:
-        source, driving = batch["source"], batch["driving"]
-        appearance = self.renderer.appearance(source)
-        motion = self.motion_encoder(driving)
-        target = to_pixels(driving)
+        appearance, motion = self.look(batch)
+        target = to_pixels(batch["driving"])
         rows = {
-            "copy": to_pixels(source),
+            "copy": to_pixels(batch["source"]),
             "model": to_pixels(self.renderer(appearance, motion).image.clamp(-1, 1)),
             "shuffled": to_pixels(self.renderer(appearance, motion.roll(1, 0)).image.clamp(-1, 1)),  # another clip's
             "truth": target,
