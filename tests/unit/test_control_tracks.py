@@ -46,6 +46,23 @@ def test_numbers_hold_for_the_whole_clip():
     assert told.notes == ()
 
 
+def test_the_mouth_is_a_number_or_a_track(tmp_path):
+    assert read_controls({"mouth": 0.7}, 2, ("mouth",)).tracks["mouth"].tolist() == pytest.approx([0.7, 0.7])
+    (tmp_path / "mouth.csv").write_text("mouth\n0\n0.5\n2\n")
+    assert read_controls({"mouth": tmp_path / "mouth.csv"}, 3, ("mouth",)).tracks["mouth"].tolist() == [0, 0.5, 2]
+
+
+@pytest.mark.parametrize("alpha", [-0.01, 3.5, float("nan")])
+def test_a_mouth_out_of_range_is_refused(alpha):
+    with pytest.raises(ConfigError, match="the limits are 0 to 3 times"):
+        read_controls({"mouth": alpha}, 2, ("mouth",))
+
+
+def test_the_mouth_of_a_video_cannot_be_taken_over(video):
+    with pytest.raises(ConfigError, match="number or a .csv file"):
+        read_controls({"mouth": video}, 2, ("mouth",), Reader({}))
+
+
 def test_tracks_can_be_given_as_arrays():
     pose, scale = np.random.default_rng(0).random((5, 3), np.float32), np.linspace(0, 1, 5, dtype=np.float32)
     told = read_controls({"pose": pose, "scale": scale}, 5, ALL)

@@ -38,6 +38,7 @@ def run(verb: str, arguments: list[str]) -> int:
         pose=control(options.pose),
         location=control(options.location),
         scale=control(options.scale),
+        mouth=control(options.mouth),
         controls=finder,
         emotion=options.emotion,
         strength=options.strength,

@@ -27,6 +27,7 @@ def parser(verb: str) -> argparse.ArgumentParser:
         "animate --source photo.jpg --audio speech.mp3 --model DIR -o out.mp4 --paste-back --seed 1",
         "animate --source face.jpg --audio speech.wav --model DIR -o out.mp4 --pose 10,0,-5 --scale track.csv",
         "animate --source face.jpg --audio speech.wav --model DIR -o out.mp4 --emotion happy --strength 0.7",
+        "animate --source face.jpg --audio speech.wav --model DIR -o out.mp4 --mouth 0.8",
         "animate --source face.jpg --driving clip.mp4 --model owner/name -o out.mp4 --relative",
         "animate --source photo.jpg --driving clip.mp4 --model DIR -o out.mp4 --crop landmarks --paste-back --eyes 0.4",
         "animate --source face.jpg --driving other.jpg --model DIR -o out.png --region lips",
@@ -59,6 +60,8 @@ def parser(verb: str) -> argparse.ArgumentParser:
     add("--pose", metavar="YAW,PITCH,ROLL|FILE", help="of the head, in degrees; columns yaw, pitch, roll")
     add("--location", metavar="X|FILE", help="of the nose over the width of the square, 0 to 1; column location")
     add("--scale", metavar="S|FILE", help="inner brows to chin over the height of the square, 0 to 1; column scale")
+    add("--mouth", metavar="ALPHA|FILE", help="of models that edit an expression, how far the mouth follows the "
+        "speech: 0 leaves it closed, 0.5 is usual, 1 to 3 exaggerates; column mouth")  # fmt: skip
     add("--emotion", metavar="NAME|FILE", help="of models that know emotions: a name, a picture or clip that shows it, "
         "or a CSV file with columns time or frame, emotion, strength (default: left to the speech)")  # fmt: skip
     add("--strength", type=float, metavar="S", help="of the emotion, 0 (neutral) to 1.5 (default: 1)")

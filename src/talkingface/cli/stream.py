@@ -19,7 +19,7 @@ CHUNK = 1280  # bytes that are read at once at most: a frame of sound
 def run(verb: str, arguments: list[str]) -> int:
     """Speak until the sound ends."""
     options = _parser(verb).parse_args(joined(arguments))
-    kept = {name: _kept(name, getattr(options, name)) for name in TRACKS}
+    kept = {name: _kept(name, getattr(options, name)) for name in (*TRACKS, "mouth")}
     if sys.stdin.isatty():
         raise UsageError("stream reads sound from standard input: raw 16-bit samples, mono, 16 kHz. See --help.")
     square = crop(options.crop)
@@ -114,6 +114,7 @@ def _parser(verb: str) -> argparse.ArgumentParser:
     add("--pose", metavar="YAW,PITCH,ROLL", help="of the head, in degrees")
     add("--location", metavar="X", help="of the nose over the width of the square, 0 to 1")
     add("--scale", metavar="S", help="inner brows to chin over the height of the square, 0 to 1")
+    add("--mouth", metavar="ALPHA", help="how far it follows the speech, of models that edit an expression, 0 to 3")
     add("--emotion", metavar="NAME|FILE", help="by name, or as a picture or clip shows it (default: heard)")
     add("--strength", type=float, default=1.0, metavar="S", help="of the emotion, 0 to 1.5 (default: 1)")
     add = options.add_argument_group("computing").add_argument

@@ -94,6 +94,7 @@ class Animator:
         pose: Control | None = None,
         location: Control | None = None,
         scale: Control | None = None,
+        mouth: Control | None = None,
         controls: ControlReader | None = None,
         emotion: Emotion | None = None,
         strength: float | None = None,
@@ -122,6 +123,8 @@ class Animator:
                 video; see :func:`talkingface.pipelines.control_tracks.read_controls`, also for the next two.
             location: x of the nose tip over the width of the crop.
             scale: distance from inner brows to chin over the height of the crop.
+            mouth: how far the mouth follows the speech, where the generator edits an expression (ControlTalk's alpha):
+                0 leaves it closed, 0.5 is usual, above 1 exaggerates, 3 is the limit; a number, a track or a CSV file.
             controls: finds these tracks in a video.
             emotion: of speech-driven motion: a name, a vector, a picture or clip that shows it, or a CSV file; see
                 :func:`talkingface.pipelines.emotions.read_emotion`. ``None`` leaves it to the speech.
@@ -157,7 +160,7 @@ class Animator:
         for file in (driving, audio):
             if isinstance(file, str | Path):
                 input_file(file)  # a missing one is told before a face is looked for
-        given = {"pose": pose, "location": location, "scale": scale}
+        given = {"pose": pose, "location": location, "scale": scale, "mouth": mouth}
         asked = {name: control for name, control in given.items() if control is not None}
         if emotion is None and strength is not None:
             raise ConfigError("a strength is of an emotion; ask for one.")

@@ -1,4 +1,4 @@
-"""What a user asks head pose, place and size to be: numbers, CSV tracks, or those of another clip."""
+"""What a user asks head pose, place, size and mouth to be: numbers, CSV tracks, or those of another clip."""
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +14,14 @@ from talkingface.core.errors import ConfigError, MediaError
 from talkingface.core.interfaces import ControlReader
 from talkingface.core.media.paths import input_file
 
-COLUMNS = {"pose": ("yaw", "pitch", "roll"), "location": ("location",), "scale": ("scale",)}
-LIMITS = {"pose": (-90.0, 90.0), "location": (0.0, 1.0), "scale": (0.0, 1.0)}
-UNITS = {"pose": "degrees", "location": "of the frame's width", "scale": "of the frame's height"}
+COLUMNS = {"pose": ("yaw", "pitch", "roll"), "location": ("location",), "scale": ("scale",), "mouth": ("mouth",)}
+LIMITS = {"pose": (-90.0, 90.0), "location": (0.0, 1.0), "scale": (0.0, 1.0), "mouth": (0.0, 3.0)}
+UNITS = {
+    "pose": "degrees",
+    "location": "of the frame's width",
+    "scale": "of the frame's height",
+    "mouth": "times what the speech asks for",
+}
 ADVISED_POSE = 18.0  # degrees; the authors advise ±0.2 of the range of 90 (issue 34 of the released code)
 
 Control = float | Sequence[float] | NDArray[np.float32] | str | Path
@@ -28,7 +33,7 @@ class ControlTracks:
 
     Args:
         tracks: ``pose`` ``(T, 3)`` yaw, pitch, roll in degrees; ``location`` and ``scale`` ``(T,)`` as fractions of the
-            frame; only those that were asked for.
+            frame; ``mouth`` ``(T,)``, ControlTalk's alpha; only those that were asked for.
         files: what they were read from, by what it is.
         notes: what a user should know about how they were made.
     """
@@ -44,12 +49,13 @@ def read_controls(
     """Turn what was asked for into tracks as long as the animation.
 
     A CSV file has a header and a row for each frame at 25 frames a second. Pose reads its columns yaw, pitch and roll,
-    location and scale read the columns of their names; other columns do not matter, so one file may serve all three.
+    the others read the columns of their names; other columns do not matter, so one file may serve all of them.
     Of a longer track the end is cut, of a shorter one the last value is held, as the released code does.
 
     Args:
         wanted: name → what it is to be: a value that holds for the whole clip (three numbers for pose, one for the
-            others), a track of such values ``(T, 3)`` or ``(T,)``, a CSV file, or a video whose own is taken over.
+            others), a track of such values ``(T, 3)`` or ``(T,)``, a CSV file, or, but for ``mouth``, a video whose own
+            is taken over.
         frames: length of the animation.
         attributes: what the motion generator can be told.
         reader: finds the tracks of a video.
@@ -96,6 +102,8 @@ def _values(name: str, asked: Control, reader: ControlReader | None, note: Calla
     path = input_file(asked)
     if path.suffix.lower() == ".csv":
         return _from_csv(path, columns)
+    if name == "mouth":
+        raise ConfigError(f"mouth is a number or a .csv file; {path} is neither.")
     if reader is None:
         raise ConfigError(
             f"{name} is to be taken from the video {path}, but nothing was given that finds it there "

@@ -26,6 +26,7 @@ class Speaker:
         encoder: speech → condition.
         generator: condition → motion.
         portrait: code of the portrait ``(1, C)``.
+        original: its motion ``(1, D)``.
         steps: of the generator's sampler.
         guidance: how much more than trained the condition counts.
     """
@@ -33,6 +34,7 @@ class Speaker:
     encoder: SpeechEncoder
     generator: MotionGenerator
     portrait: Tensor
+    original: Tensor
     steps: int
     guidance: float
 
@@ -61,9 +63,11 @@ class Speaker:
             WeightsError: when the generator draws values that are NaN or infinite.
             ConfigError: for steps, guidance or controls that the generator does not know.
         """
-        audio = self.encoder(features, features.shape[2] * FPS // self.encoder.rate)
+        frames = features.shape[2] * FPS // self.encoder.rate
+        audio = self.encoder(features, frames)
+        original = self.original[:, None].expand(-1, frames, -1)
         motion = self.generator.sample(
-            Condition(audio, start, self.portrait, controls),
+            Condition(audio, start, self.portrait, controls, original=original),
             draws,
             prefix=prefix,
             steps=self.steps,
@@ -113,7 +117,7 @@ class SpokenMotion:
         self.files = files
         self.notes = notes
         self.windows = plan_windows(speech_frames(wave))
-        self._speaker = Speaker(encoder, generator, portrait, steps, guidance)
+        self._speaker = Speaker(encoder, generator, portrait, start, steps, guidance)
         self._start = start
         self._controls = {name: track.to(start.device)[None] for name, track in controls.items()}
         self._seed = seed

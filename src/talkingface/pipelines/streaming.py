@@ -117,6 +117,7 @@ class SpeechStream:
         pose: yaw, pitch and roll that the head keeps, in degrees.
         location: x of the nose tip over the width of the crop, that the head keeps.
         scale: distance from inner brows to chin over the height of the crop, that the head keeps.
+        mouth: how far the mouth follows the speech, see :meth:`talkingface.Animator.animate`.
         emotion: that the face keeps: a name, a vector ``(E,)``, or a picture or clip of anybody who shows it; see
             :func:`talkingface.pipelines.emotions.read_emotion`. By default it is heard in the speech.
         strength: of the emotion, 0 (neutral) to 1.5.
@@ -155,6 +156,7 @@ class SpeechStream:
         pose: Sequence[float] | None = None,
         location: float | None = None,
         scale: float | None = None,
+        mouth: float | None = None,
         emotion: Emotion | None = None,
         strength: float = 1.0,
         steps: int = 10,
@@ -165,7 +167,7 @@ class SpeechStream:
         ahead: int | None = None,
     ) -> None:
         encoder, generator = animator.speech_parts()
-        given = {"pose": pose, "location": location, "scale": scale}
+        given = {"pose": pose, "location": location, "scale": scale, "mouth": mouth}
         asked = {name: value for name, value in given.items() if value is not None}
         told = read_controls(asked, 1, generator.attributes)
         controls = dict(told.tracks)
@@ -175,7 +177,7 @@ class SpeechStream:
             controls["emotion"] = read_emotion(emotion, strength, 1, generator, animator.motion, crop).values
         self._device = animator.device
         self._sitter = Sitter(animator, source, crop=crop, paste_back=paste_back)
-        speaker = Speaker(encoder, generator, self._sitter.code(), steps, guidance)
+        speaker = Speaker(encoder, generator, self._sitter.code(), self._sitter.seen.motion, steps, guidance)
         self.motion = LiveMotion(speaker, self._sitter.seen.motion, controls, seed=seed, plan=plan, ahead=ahead)
         self.delay = plan.delay(self.motion.features.ahead)
         self.size = self._sitter.size
