@@ -8,6 +8,7 @@ from typing import Any
 
 from talkingface import hub, registry, weights
 from talkingface.cli import usage
+from talkingface.cli.matrix import write_matrix
 from talkingface.cli.recipes import about, recipes
 from talkingface.cli.static import read_class
 from talkingface.core.errors import did_you_mean
@@ -22,9 +23,15 @@ def run(verb: str, arguments: list[str]) -> int:
 
 
 def _list(arguments: list[str]) -> int:
-    parser = usage.parser("list", "List parts, recipes and the networks of others.", "list", "list --json")
+    parser = usage.parser(
+        "list", "List parts, recipes and the networks of others.", "list", "list --json", "list --matrix"
+    )
+    parser.add_argument("--matrix", action="store_true", help="which motion goes with which renderer and generator")
     usage.add_json(parser)
     options = parser.parse_args(arguments)
+    if options.matrix:
+        write_matrix(options.json)
+        return 0
     if options.json:
         usage.write_json(
             {

@@ -121,7 +121,8 @@ class Renderer(Component):
     """Portrait and motion → picture. The motion encoder whose motion it renders is wired in first.
 
     Attributes:
-        accepts: the kind of motion it takes without a bridge.
+        accepts: the kind of motion it takes without a bridge: ``"keypoints"`` that the motion places, or a
+            ``"vector"`` in the code space of a trunk that both share.
         size: side of the pictures it makes, in pixels.
     """
 

@@ -3,6 +3,7 @@
 import functools
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -200,7 +201,11 @@ class Animator:
     @torch.inference_mode()
     def appearance(self, source: str | Path | NDArray[np.uint8]) -> Source:
         """Encode the centre square of a portrait: a file, or uint8 ``(H, W, 3)``."""
-        return self.renderer.appearance(self.prepare(read_portrait(source, "none").square[None], self.renderer.size))
+        image = self.prepare(read_portrait(source, "none").square[None], self.renderer.size)
+        seen = self.renderer.appearance(image)
+        if seen.canonical is None and self.motion_encoder.spec.convention is not None:  # a renderer that needs none
+            return replace(seen, canonical=self.motion_encoder.canonical(image))
+        return seen
 
     @torch.inference_mode()
     def motion(self, frames: NDArray[np.uint8]) -> Tensor:
