@@ -5,5 +5,13 @@ from talkingface.controls.labels import LabelControls
 from talkingface.controls.landmarks import LandmarkControls
 from talkingface.controls.mediapipe import MediaPipeControls
 from talkingface.controls.pictures import PictureControls
+from talkingface.controls.tracker import TrackerControls
 
-__all__ = ["LabelControls", "LandmarkControls", "MediaPipeControls", "PictureControls", "controls_from"]
+__all__ = [
+    "LabelControls",
+    "LandmarkControls",
+    "MediaPipeControls",
+    "PictureControls",
+    "TrackerControls",
+    "controls_from",
+]

@@ -31,18 +31,9 @@ class LabelControls(ControlReader):
             MediaError: a clip without labels, labels that cannot be read, or as many that are not one for each frame.
             ConfigError: for pictures that are no clip.
         """
-        if clip is None:
-            raise ConfigError(
-                "label files belong to clips, and these pictures are none. "
-                "Take a reader that looks at pictures, such as landmarks or mediapipe."
-            )
+        clip, count, aspect = clip_shape(clip, frames)
         path = self.folder / f"{clip.stem}.npz"
         labels = read_labels(path, (1, 1))
-        if frames is None:
-            reader = VideoReader(clip)
-            count, aspect = len(reader), reader.info.width / reader.info.height
-        else:
-            count, aspect = len(frames), frames.shape[2] / frames.shape[1]
         if len(labels["pose"]) != count:
             raise MediaError(
                 f"{path} labels {len(labels['pose'])} frames, but {clip} has {count} at 25 a second. "
@@ -50,3 +41,23 @@ class LabelControls(ControlReader):
             )
         found = controls_from(labels["landmarks"], labels["pose"], aspect)
         return found | {"expression": labels["expression"]}
+
+
+def clip_shape(clip: Path | None, frames: NDArray[np.uint8] | None) -> tuple[Path, int, float]:
+    """The clip of which a file tells, its number of frames, and its width over its height.
+
+    Args:
+        clip, frames: as :meth:`ControlReader.read` takes them.
+
+    Raises:
+        ConfigError: for pictures that are no clip.
+    """
+    if clip is None:
+        raise ConfigError(
+            "label files belong to clips, and these pictures are none. "
+            "Take a reader that looks at pictures, such as landmarks or mediapipe."
+        )
+    if frames is not None:
+        return clip, len(frames), frames.shape[2] / frames.shape[1]
+    reader = VideoReader(clip)
+    return clip, len(reader), reader.info.width / reader.info.height

@@ -63,6 +63,10 @@ class ClipModule(WindowModule):
         """Control tracks of a clip of this data set, for the square that the motion encoder is shown."""
         raise NotImplementedError
 
+    def labels_of(self, clip: Any) -> dict[str, Tensor]:
+        """All that is known of each frame of a clip, for that square: what explicit representations are made of."""
+        return {}
+
     def emotion_of(self, clip: Any) -> str:
         """What a clip of this data set is labelled with; empty where it is not."""
         raise NotImplementedError
@@ -127,7 +131,7 @@ class ClipModule(WindowModule):
                 f"{type(self).__name__} encodes its clips with the task's 'motion_encoder' and 'audio_encoder', which "
                 f"{type(task).__name__} does not have. Train talkingface.tasks.Generation, or take a data set of pairs."
             )
-        return TrackCache(motion_encoder, audio_encoder, self.size)
+        return TrackCache(motion_encoder, audio_encoder, self.size, self.labels_of)
 
     def _long_enough(self, split: Split) -> list[SpokenClip]:
         return [clip for clip in self.clips(split) if len(clip) > self.frames]
@@ -187,8 +191,12 @@ class SyntheticClips(ClipModule):
 
     def controls_of(self, clip: RenderedClip) -> dict[str, Tensor]:
         """The true pose, location and scale."""
-        truth = clip.truth(range(len(clip)))
+        truth = self.labels_of(clip)
         return {name: truth[name] for name in CONTROLS}
+
+    def labels_of(self, clip: RenderedClip) -> dict[str, Tensor]:
+        """The truth."""
+        return clip.truth(range(len(clip)))
 
     def emotion_of(self, clip: RenderedClip) -> str:
         """The true one."""
@@ -238,10 +246,13 @@ class FolderClips(ClipModule):
 
     def controls_of(self, clip: ClipFile) -> dict[str, Tensor]:
         """What the reader says of the clip, NaN without one."""
-        if self.controls is None:
-            return {name: torch.full((len(clip), *shape), torch.nan) for name, shape in CONTROLS.items()}
-        found = in_square(self.controls.read(clip.path), *clip.size)
-        return {name: found[name] for name in CONTROLS}
+        found = self.labels_of(clip)
+        unknown = {name: torch.full((len(clip), *shape), torch.nan) for name, shape in CONTROLS.items()}
+        return {name: found.get(name, unknown[name]) for name in CONTROLS}
+
+    def labels_of(self, clip: ClipFile) -> dict[str, Tensor]:
+        """What the reader says of the clip, nothing without one."""
+        return {} if self.controls is None else in_square(self.controls.read(clip.path), *clip.size)
 
     def emotion_of(self, clip: ClipFile) -> str:
         """What the manifest says."""

@@ -1,12 +1,13 @@
 """What frozen encoders see in a clip, kept on disk: motion and code of each frame, features of the speech.
 
-Both are named after what they depend on: the encoder's configuration and weights, and the content of the clip. So a
-changed encoder or clip never meets a stale track, and another audio encoder leaves the motion as it is.
+Both are named after what they depend on: the encoder's configuration and weights, and the content of the clip, labels
+included where they tell its motion. So a changed encoder or clip never meets a stale track, and another audio encoder
+leaves the motion as it is.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from torch import Tensor
 from talkingface.core.cache import cache_folder
 from talkingface.core.errors import MediaError
 from talkingface.core.files import atomic_file
+from talkingface.core.gaps import filled
 from talkingface.core.images import center_square, resize, to_float
 from talkingface.core.interfaces import AudioEncoder, MotionEncoder
 
@@ -92,12 +94,21 @@ class TrackCache:
         motion_encoder: what the frames are encoded with.
         audio_encoder: what the speech is encoded with; only its frozen step counts.
         size: side of the pictures that the motion encoder is given, in pixels.
+        labels_of: what is known of each frame of a clip, see :meth:`MotionEncoder.of_labels`; where that tells its
+            motion, its pictures are not looked at.
     """
 
-    def __init__(self, motion_encoder: MotionEncoder, audio_encoder: AudioEncoder, size: int) -> None:
+    def __init__(
+        self,
+        motion_encoder: MotionEncoder,
+        audio_encoder: AudioEncoder,
+        size: int,
+        labels_of: Callable[[Any], Mapping[str, Tensor]] | None = None,
+    ) -> None:
         self.motion_encoder = motion_encoder
         self.audio_encoder = audio_encoder
         self.size = size
+        self._labels_of = labels_of
         trunk = motion_encoder.image_encoder
         self._width = motion_encoder.spec.dim + (0 if trunk is None else trunk.code_dim)
         motion_key = [FORMAT, size, motion_encoder.config, weights_digest(motion_encoder)]
@@ -107,10 +118,9 @@ class TrackCache:
     def find(self, clip: SpokenClip) -> ClipTracks | None:
         """The tracks of a clip; ``None`` where one is missing or damaged."""
         try:
-            name = f"{clip.fingerprint()}.npy"
+            seen, heard = self._files(clip, self._told(clip))
         except MediaError:  # it has gone
             return None
-        seen, heard = self._motion / name, self._speech / name
         whole = is_whole(seen, self._seen_shape(clip), np.float32) and is_whole(
             heard, self._heard_shape(clip), np.float16
         )
@@ -134,14 +144,26 @@ class TrackCache:
         with _frozen(device, self.motion_encoder, self.audio_encoder):
             for clip in shown:
                 try:
-                    name = f"{clip.fingerprint()}.npy"
-                    if not is_whole(self._motion / name, self._seen_shape(clip), np.float32):
-                        self._look(clip, self._motion / name, device)
-                    if not is_whole(self._speech / name, self._heard_shape(clip), np.float16):
-                        self._listen(clip, self._speech / name, device)
+                    told = self._told(clip)
+                    seen, heard = self._files(clip, told)
+                    if not is_whole(seen, self._seen_shape(clip), np.float32):
+                        self._look(clip, seen, device, told)
+                    if not is_whole(heard, self._heard_shape(clip), np.float16):
+                        self._listen(clip, heard, device)
                 except MediaError as error:
                     unreadable[clip.clip_id] = str(error)
         return unreadable
+
+    def _told(self, clip: SpokenClip) -> Tensor | None:
+        """Motion ``(T, D)`` that the labels of a clip tell; ``None`` where it has to be looked for."""
+        if not self.motion_encoder.labels or self._labels_of is None:
+            return None
+        return self.motion_encoder.of_labels(self._labels_of(clip))
+
+    def _files(self, clip: SpokenClip, told: Tensor | None) -> tuple[Path, Path]:
+        name = clip.fingerprint()
+        labels = "" if told is None else f"-{hashlib.sha256(told.contiguous().numpy().tobytes()).hexdigest()[:16]}"
+        return self._motion / f"{name}{labels}.npy", self._speech / f"{name}.npy"
 
     def _seen_shape(self, clip: SpokenClip) -> tuple[int, ...]:
         return len(clip), self._width
@@ -150,9 +172,13 @@ class TrackCache:
         encoder = self.audio_encoder
         return encoder.layers, len(clip) * encoder.rate // FPS, encoder.channels
 
-    def _look(self, clip: SpokenClip, path: Path, device: torch.device) -> None:
+    def _look(self, clip: SpokenClip, path: Path, device: torch.device, told: Tensor | None) -> None:
         encoder, trunk = self.motion_encoder, self.motion_encoder.image_encoder
         first = 0
+        if told is not None:
+            with written(path, self._seen_shape(clip), np.float32) as rows:
+                rows[:] = self._whole(told, clip)
+            return
         with written(path, self._seen_shape(clip), np.float32) as rows:
             for frames in clip.stream(BATCH):
                 pictures = resize(to_float(center_square(frames)).to(device), self.size)
@@ -163,6 +189,15 @@ class TrackCache:
                     found = torch.cat((encoder.motion_of(code), code.code), 1)
                 rows[first : first + len(frames)] = found.cpu().numpy()
                 first += len(frames)
+            if encoder.labels:
+                rows[:] = self._whole(torch.from_numpy(np.array(rows)), clip)
+
+    def _whole(self, motion: Tensor, clip: SpokenClip) -> NDArray[np.float32]:
+        """Measured motion ``(T, D)`` without its gaps."""
+        motion = filled(motion)
+        if motion.isnan().any():
+            raise MediaError(f"no face is found in {clip.clip_id}. Look at the clip, and at its labels or the reader.")
+        return motion.numpy()
 
     def _listen(self, clip: SpokenClip, path: Path, device: torch.device) -> None:
         encoder, first = self.audio_encoder, 0

@@ -221,7 +221,11 @@ class Animator:
 
         Raises:
             WeightsError: when a frame comes out as NaN or infinite.
+            MediaError: when motion is measured, and there is no face to measure.
         """
+        if self.motion_encoder.labels and torch.cat((source.motion, motion)).isnan().any():
+            where = "the portrait" if source.motion.isnan().any() else "the first frames of the driving video"
+            raise MediaError(f"no face is found in {where}, so there is no motion to measure. Give other pictures.")
         image = self.drawing(source.expand(len(motion)), motion).image
         if not torch.isfinite(image).all():
             raise WeightsError(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from talkingface.core.errors import ConfigError, MediaError
+from talkingface.core.gaps import filled
 from talkingface.core.media import VideoReader, is_picture, read_picture
 from talkingface.core.motion_spec import MotionSpec
 from talkingface.core.records import Source
@@ -103,9 +104,11 @@ class DrivenMotion:
             MediaError: when the video cannot be decoded further.
         """
         start: Tensor | None = None
+        last: Tensor | None = None
         for frames in self.clip.stream(batch):
-            motion = self._motion_of(self._seen(frames))
+            motion = filled(self._motion_of(self._seen(frames)), last)  # where no face was measured
             start = motion[:1] if start is None else start
+            last = motion[-1:]
             yield self._follow(motion, start)
 
     def _seen(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
