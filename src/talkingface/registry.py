@@ -217,14 +217,15 @@ BUILTIN = {
     ("data", "synthetic"): ("talkingface.data:SyntheticPairs", "procedural talking heads with ground truth"),
     ("data", "folder"): ("talkingface.data:FolderPairs", "a folder of video clips, split by identity"),
     ("data", "synthetic-clips"): ("talkingface.data:SyntheticClips", "speech and motion of procedural talking heads"),
+    ("data", "synthetic-edits"): (
+        "talkingface.data:SyntheticEdits",
+        "frames of procedural heads beside speech of theirs, for editors",
+    ),
+    ("data", "folder-edits"): ("talkingface.data:FolderEdits", "frames of real clips beside speech, for editors"),
     ("data", "folder-clips"): ("talkingface.data:FolderClips", "speech and motion of real clips, split by identity"),
     ("controls", "labels"): ("talkingface.controls:LabelControls", "landmarks, pose, place and size from label files"),
     ("controls", "landmarks"): ("talkingface.controls:LandmarkControls", "the same from 68 points by face-alignment"),
     ("controls", "mediapipe"): ("talkingface.controls:MediaPipeControls", "the same by MediaPipe's FaceLandmarker"),
-    ("controls", "tracker"): (
-        "talkingface.controls:TrackerControls",
-        "the same from files of your own tracker, with the coefficients of its 3DMM",
-    ),
     ("controls", "synthetic"): (
         "talkingface.evaluation:SyntheticControls",
         "the same of synthetic people, with their expression, by the face reader",
@@ -239,6 +240,10 @@ BUILTIN = {
         "stage 1: one frame of a clip is rendered from another (LIA, AniTalker)",
     ),
     ("task", "generation"): ("talkingface.tasks:Generation", "stage 2: motion is made from speech (AniTalker)"),
+    ("task", "editing"): (
+        "talkingface.tasks:Editing",
+        "stage 2: expressions are edited until the lips fit the speech (ControlTalk)",
+    ),
     ("task", "synchrony"): ("talkingface.tasks:Synchrony", "an expert that tells whether lips fit the sound (Wav2Lip)"),
 }
 

@@ -12,6 +12,10 @@ from talkingface.cli.recipes import config_folders, recipes
 from talkingface.core.component import build
 from talkingface.core.media import read_picture
 from talkingface.data.synthetic import EMOTIONS
+from talkingface.hub import save_model
+from talkingface.losses import SyncExpert
+from talkingface.motion import LivePortraitMotion
+from talkingface.renderers import FaceVid2VidRenderer
 
 CONFIGS = next(config_folders())
 YAMLS = [path for path in CONFIGS.rglob("*.yaml") if path.parent.name not in ("recipes", "bench")]
@@ -31,7 +35,8 @@ def configuration(capsys, *arguments):
 
 STAGE2 = [name for name in sorted(recipes()) if name.endswith("-stage2")]
 EXPERTS = [name for name in sorted(recipes()) if name.startswith("sync-expert")]
-STAGE1 = [name for name in sorted(recipes()) if name not in (*STAGE2, *EXPERTS)]
+EDITORS = [name for name in sorted(recipes()) if name.startswith("controltalk")]
+STAGE1 = [name for name in sorted(recipes()) if name not in (*STAGE2, *EXPERTS, *EDITORS)]
 
 
 @pytest.mark.parametrize("name", STAGE1)
@@ -57,6 +62,20 @@ def test_a_recipe_of_a_sync_expert_is_complete(name, capsys):
     assert config["model"]["class_path"] == registry.path("task", "synchrony")
     assert build(config["model"]["init_args"]["expert"]).see(torch.zeros(2, 5, 3, 96, 96)).ndim == 2
     assert config["data"]["init_args"]["size"] == 96
+
+
+@pytest.mark.parametrize(("name", "first"), zip(EDITORS, ["facevid2vid", "takin-ada-tiny-stage1"], strict=True))
+def test_a_recipe_of_an_editor_is_complete_and_fits_its_stage_1(name, first, capsys):
+    config, stage1 = configuration(capsys, "-c", name), configuration(capsys, "-c", first)
+    assert config["seed_everything"] == 0
+    assert config["model"]["class_path"] == registry.path("task", "editing")
+    parts = config["model"]["init_args"]
+    assert parts["loss_weights"]["sync"] == 0.3  # section 4.3
+    with torch.device("meta"):
+        motion, audio = build(stage1["model"]["init_args"]["motion_encoder"]), build(parts["audio_encoder"])
+        editor = build(parts["motion_generator"], motion, audio)
+    assert editor.attributes == ("mouth",)
+    assert config["data"]["init_args"]["size"] == stage1["data"]["init_args"]["size"]
 
 
 @pytest.mark.parametrize("name", STAGE1)
@@ -124,6 +143,15 @@ def test_the_paper_sizes_of_stage_2_are_the_papers():
     assert sum(p.numel() for part in (audio, generator) for p in part.parameters()) == 41_753_394
 
 
+def test_the_released_sizes_of_controltalk_are_its_own():
+    model = yaml.safe_load(recipes()["controltalk"].read_text())["model"]["init_args"]
+    with torch.device("meta"):
+        motion = build({"class_path": "talkingface.motion.FaceVid2VidMotion"})
+        audio = build(model["audio_encoder"])
+        editor = build(model["motion_generator"], motion, audio)
+    assert sum(p.numel() for part in (audio, editor) for p in part.parameters()) == 47_514_646
+
+
 def test_the_paper_sizes_of_takin_ada_are_the_papers():
     model = yaml.safe_load(recipes()["takin-ada-stage2"].read_text())["model"]["init_args"]
     with torch.device("meta"):
@@ -144,6 +172,17 @@ def test_the_tiny_sync_expert_runs(capsys):
     few = ["--data.identities", "6", "--data.clips_per_identity", "1", "--data.clip_frames", "40"]
     small = ["--data.size", "32", "--data.batch_size", "4", "--model.expert.width", "0.03125"]
     assert main(["fit", "-c", "sync-expert-tiny", *few, *small, "--trainer.fast_dev_run", "2"]) == 0
+
+
+def test_the_tiny_editor_runs(tmp_path, capsys):
+    motion = LivePortraitMotion(keypoints=21, size=64, width=0.125)
+    renderer = FaceVid2VidRenderer(motion, size=64, width=0.0625, depth=4)
+    save_model(tmp_path / "stage1", {"motion_encoder": motion, "renderer": renderer}, {})
+    save_model(tmp_path / "expert", {"sync_expert": SyncExpert(width=0.0625)}, {})
+    parts = ["--model.representation", str(tmp_path / "stage1"), "--model.sync.expert", str(tmp_path / "expert")]
+    few = ["--data.identities", "6", "--data.clips_per_identity", "1", "--data.clip_frames", "40"]
+    small = ["--data.batch_size", "2", "--data.val_windows_per_clip", "1", "--trainer.fast_dev_run", "2"]
+    assert main(["fit", "-c", "controltalk-tiny", *parts, *few, *small]) == 0
 
 
 def test_a_recipe_is_found_in_the_checkout():

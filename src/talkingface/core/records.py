@@ -50,6 +50,16 @@ class SyncSweepBatch(TypedDict):
     clip_id: list[str]
 
 
+class EditBatch(TypedDict):
+    """Windows of a video beside speech, for training an editor of expressions."""
+
+    frames: Tensor  # (B,5,3,H,W) in [-1,1]
+    landmarks: Tensor  # (B,5,68,2), fractions of the frame
+    features: Tensor  # (B,L,(5+2m)*rate/25,C), the audio encoder's, of speech that begins m frames before the window
+    sound: Tensor  # (B,S) of that speech, see core.sync_window
+    clip_id: list[str]
+
+
 @dataclass(frozen=True)
 class Source:
     """All that depends on the portrait alone; computed once, used for every frame.
@@ -78,6 +88,12 @@ class Source:
 
         canonical = None if self.canonical is None else widen(self.canonical)
         return Source(tuple(map(widen, self.features)), widen(self.identity), widen(self.motion), canonical)
+
+    def part(self, rows: slice) -> "Source":
+        """Some of the portraits of the record."""
+        canonical = None if self.canonical is None else self.canonical[rows]
+        features = tuple(maps[rows] for maps in self.features)
+        return Source(features, self.identity[rows], self.motion[rows], canonical)
 
 
 @dataclass(frozen=True)

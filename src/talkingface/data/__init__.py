@@ -5,22 +5,26 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from talkingface.data.clips import ClipModule, FolderClips, SyntheticClips
+    from talkingface.data.edits import FolderEdits, SyntheticEdits
     from talkingface.data.modules import FolderPairs, PairModule, SyntheticPairs
     from talkingface.data.sync_windows import FolderSync, SyncModule, SyntheticSync
 
 FILES = {
     "clips": ("ClipModule", "FolderClips", "SyntheticClips"),
+    "edits": ("FolderEdits", "SyntheticEdits"),
     "modules": ("FolderPairs", "PairModule", "SyntheticPairs"),
     "sync_windows": ("FolderSync", "SyncModule", "SyntheticSync"),
 }
 __all__ = [
     "ClipModule",
     "FolderClips",
+    "FolderEdits",
     "FolderPairs",
     "FolderSync",
     "PairModule",
     "SyncModule",
     "SyntheticClips",
+    "SyntheticEdits",
     "SyntheticPairs",
     "SyntheticSync",
 ]

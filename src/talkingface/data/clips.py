@@ -12,6 +12,7 @@ from torch import Tensor
 
 from talkingface.core.errors import ConfigError
 from talkingface.core.interfaces import AudioEncoder, ControlReader, MotionEncoder
+from talkingface.data.epochs import EpochDataset
 from talkingface.data.folder import ClipFile, scan_folder
 from talkingface.data.labels import in_square
 from talkingface.data.modules import Loader, WindowModule
@@ -109,9 +110,9 @@ class ClipModule(WindowModule):
                 found[emotion].append(motion[clip.clip_id])
         return {emotion: torch.cat(clips) for emotion, clips in found.items()}
 
-    def windows(self, split: Split, windows_per_clip: int, fixed: bool) -> WindowDataset:
+    def windows(self, split: Split, windows_per_clip: int, fixed: bool) -> EpochDataset[Any]:
         """The windows of one split, of the tracks that were found."""
-        clips = self._clips_or_error(split)
+        clips = self.encoded(split)
         return WindowDataset(clips, self._controls, self.frames, windows_per_clip, self.seed, fixed)
 
     def predict_dataloader(self) -> Loader:
@@ -119,7 +120,7 @@ class ClipModule(WindowModule):
         return self.test_dataloader()
 
     def _calibration(self) -> dict[str, Tensor]:
-        clips = self._clips_or_error("train")
+        clips = self.encoded("train")
         step = -(-sum(clip.frames for clip in clips) // CALIBRATION)
         return {clip.clip_id: clip.rows(0, clip.frames, step)[0] for clip in clips}
 
@@ -136,7 +137,12 @@ class ClipModule(WindowModule):
     def _long_enough(self, split: Split) -> list[SpokenClip]:
         return [clip for clip in self.clips(split) if len(clip) > self.frames]
 
-    def _clips_or_error(self, split: Split) -> list[ClipTracks]:
+    def encoded(self, split: Split) -> list[ClipTracks]:
+        """The tracks of one split that were found.
+
+        Raises:
+            ConfigError: when there are none.
+        """
         if not self._tracks.get(split):
             raise ConfigError(
                 f"the data set has no clip of more than {self.frames} frames with sound in its {split} split. "

@@ -24,7 +24,8 @@ class SeenAndHeard(Clip, SpokenClip, Hashable, Protocol):
 
 
 @lru_cache(maxsize=16)  # in each process; decoding the sound of a file costs more than a window of its frames
-def _wave(clip: SeenAndHeard) -> NDArray[np.float32]:
+def wave_of(clip: SeenAndHeard) -> NDArray[np.float32]:
+    """The sound of a clip, kept for a while."""
     return clip.wave()
 
 
@@ -65,7 +66,7 @@ class SyncDataset(EpochDataset[SeenAndHeard]):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         clip = self.clips[index % len(self.clips)]
-        wave = torch.from_numpy(_wave(clip))
+        wave = torch.from_numpy(wave_of(clip))
         frame, other = self._choose(index, len(clip))
         item: dict[str, Any] = {"frames": self._faces(clip, frame), "clip_id": clip.clip_id}
         if self.fixed:

@@ -14,6 +14,7 @@ from talkingface.losses.keypoints import canonical_loss, deformation_prior, keyp
 from talkingface.losses.landmarks import LandmarkGuide
 from talkingface.losses.margin import AAMSoftmax, AMSoftmax, aam_logits, am_logits
 from talkingface.losses.metric_learning import MetricLearning
+from talkingface.losses.mouth import cut, face_boxes, mouth_boxes, mouth_mask
 from talkingface.losses.perceptual import PerceptualLoss, VGG16Perceptual, VGG19Perceptual
 from talkingface.losses.pyramid import pyramid_loss
 from talkingface.losses.sync import LipSyncLoss, sync_loss
@@ -40,15 +41,19 @@ __all__ = [
     "agreement",
     "am_logits",
     "canonical_loss",
+    "cut",
     "deformation_prior",
     "discriminator_loss",
     "equivariance_loss",
+    "face_boxes",
     "feature_matching_loss",
     "generator_loss",
     "head_pose_loss",
     "hinge_discriminator_loss",
     "hinge_generator_loss",
     "keypoint_prior",
+    "mouth_boxes",
+    "mouth_mask",
     "pyramid_loss",
     "sync_loss",
     "triplet_loss",

@@ -55,11 +55,17 @@ class VGGFeatures(nn.Module):
 
 
 class PerceptualLoss(Component):
-    """Pyramid of VGG differences (LIA training code; see the module's docstring)."""
+    """Pyramid of VGG differences (LIA training code; see the module's docstring).
 
-    def __init__(self, features: VGGFeatures, /) -> None:
+    Args:
+        features: what is compared.
+        scales: of the pyramid, in ``(0, 1]``.
+    """
+
+    def __init__(self, features: VGGFeatures, /, *, scales: Sequence[float] = SCALES) -> None:
         super().__init__()
         self.features = Frozen(features)
+        self.scales = tuple(scales)
 
     def forward(self, image: Tensor, target: Tensor) -> Tensor:
         """Compare rendered images with what they should be.
@@ -74,7 +80,7 @@ class PerceptualLoss(Component):
         """
         check_shape(target, image.shape, "target")
         total = image.new_zeros(())
-        for scale in SCALES:
+        for scale in self.scales:
             if math.ceil(min(image.shape[-2:]) * scale) < SMALLEST_SIDE:
                 continue
             with torch.no_grad():
@@ -90,13 +96,14 @@ class VGG19Perceptual(PerceptualLoss):
     Args:
         weights: torchvision's ``vgg19-dcbb9e9d.pth`` or its ``features.*`` as safetensors; by default it is looked for
             where torchvision keeps it.
+        scales: of the pyramid, in ``(0, 1]``.
 
     Raises:
         WeightsError: naming the command that gets the file when it is not there.
     """
 
-    def __init__(self, *, weights: str | None = None) -> None:
-        super().__init__(_load(torchvision.models.vgg19, "vgg19", weights, (1, 6, 11, 20, 29)))
+    def __init__(self, *, weights: str | None = None, scales: Sequence[float] = SCALES) -> None:
+        super().__init__(_load(torchvision.models.vgg19, "vgg19", weights, (1, 6, 11, 20, 29)), scales=scales)
 
 
 class VGG16Perceptual(PerceptualLoss):
@@ -105,13 +112,14 @@ class VGG16Perceptual(PerceptualLoss):
     Args:
         weights: torchvision's ``vgg16-397923af.pth`` or its ``features.*`` as safetensors; by default it is looked for
             where torchvision keeps it.
+        scales: of the pyramid, in ``(0, 1]``.
 
     Raises:
         WeightsError: naming the command that gets the file when it is not there.
     """
 
-    def __init__(self, *, weights: str | None = None) -> None:
-        super().__init__(_load(torchvision.models.vgg16, "vgg16", weights, (1, 6, 11, 18, 25)))
+    def __init__(self, *, weights: str | None = None, scales: Sequence[float] = SCALES) -> None:
+        super().__init__(_load(torchvision.models.vgg16, "vgg16", weights, (1, 6, 11, 18, 25)), scales=scales)
 
 
 def _load(network: Callable[..., Any], name: str, weights: str | None, taps: Sequence[int]) -> VGGFeatures:

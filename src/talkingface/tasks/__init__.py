@@ -1,5 +1,6 @@
 """What is trained, and how: Lightning modules and the callbacks that watch them."""
 
+from talkingface.tasks.editing import Editing
 from talkingface.tasks.generation import Generation
 from talkingface.tasks.hal_weights import HALWeights, bar_chart, hal_weights
 from talkingface.tasks.identity import IdentityLosses
@@ -14,6 +15,7 @@ from talkingface.tasks.sync import Synchrony
 
 __all__ = [
     "Adam",
+    "Editing",
     "Generation",
     "HALWeights",
     "IdentityLosses",

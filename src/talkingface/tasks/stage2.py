@@ -1,0 +1,133 @@
+"""What all trainings of stage 2 share: a finished stage 1 that stays as it is, and what is saved beside the weights."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, cast
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from talkingface._version import __version__
+from talkingface.core.component import WEIGHTS_NAME, Component, public_path
+from talkingface.core.errors import ConfigError
+from talkingface.core.frozen import Frozen
+from talkingface.core.interfaces import AudioEncoder, MotionEncoder, MotionGenerator
+from talkingface.core.provenance import CHECKPOINT_FORMAT, git_commit
+from talkingface.hub import find_model, load_model
+from talkingface.tasks.optim import Adam, check_gradients, clip_by_group, joint_optimizer
+from talkingface.weights import sha256
+
+
+class Calibrates(Protocol):
+    """What is asked of the data module."""
+
+    def calibration(self) -> Tensor:
+        """Motion of the training clips, ``(N, D)``."""
+
+    def moods(self) -> dict[str, Tensor]:
+        """The same by the emotion that clips are labelled with, ``(n, D)``."""
+
+
+class Stage2(L.LightningModule):
+    """Base of the tasks that train audio encoder and motion generator on a frozen stage 1.
+
+    Args:
+        representation: model folder of stage 1 (or owner/name on the Hub).
+        audio_encoder: speech → condition.
+        motion_generator: built around motion encoder and audio encoder.
+        loss_weights: name → weight.
+        optimizer: Adam of audio encoder and generator.
+
+    Raises:
+        ConfigError: when the representation has no motion encoder.
+        WeightsError: when there is no such representation.
+    """
+
+    motion_generator: MotionGenerator
+
+    def __init__(
+        self,
+        representation: str,
+        audio_encoder: AudioEncoder,
+        motion_generator: Callable[[MotionEncoder, AudioEncoder], MotionGenerator],
+        loss_weights: Mapping[str, float],
+        optimizer: Adam,
+    ) -> None:
+        super().__init__()
+        folder = find_model(representation)
+        stage1 = load_model(folder)
+        motion_encoder = stage1.get("motion_encoder")
+        if not isinstance(motion_encoder, MotionEncoder):
+            raise ConfigError(f"{representation} has no motion encoder. Give the model folder of a finished stage 1.")
+        self.origin = {"folder": str(folder.resolve()), "sha256": sha256(folder / "motion_encoder" / WEIGHTS_NAME)}
+        self._stage1 = Frozen(motion_encoder)
+        self.take(stage1)
+        self.audio_encoder = audio_encoder
+        self.motion_generator = motion_generator(motion_encoder, audio_encoder)
+        self.loss_weights = dict(loss_weights)
+        self.optimizer = optimizer
+        self._seed = 0
+
+    def take(self, stage1: Mapping[str, Component]) -> None:
+        """Keep what else is needed of stage 1; nothing by default.
+
+        Args:
+            stage1: name → part; the motion encoder is kept already.
+        """
+
+    @property
+    def motion_encoder(self) -> MotionEncoder:
+        """The frozen motion encoder; no part of the checkpoint."""
+        return cast(MotionEncoder, self._stage1.network)
+
+    def setup(self, stage: str) -> None:
+        """Fit the generator to the range and the emotions of the training motion, unless it knows them already."""
+        if stage == "fit":
+            self._seed = torch.initial_seed()
+            data = cast(Calibrates, self.trainer.datamodule)  # type: ignore[attr-defined]
+            self.motion_generator.calibrate(data.calibration(), data.moods())
+
+    def reseed(self, batch_idx: int) -> None:
+        """Draw noise, diffusion steps and dropout from a seed of their own in each step and process.
+
+        A resumed run draws what an uninterrupted one would have drawn, and two processes do not draw the same.
+        """
+        place = [self._seed % 2**63, self.current_epoch, batch_idx, self.global_rank]
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0] >> 1))
+
+    def configure_optimizers(self) -> Optimizer:
+        """One Adam; the layers that sum up the features are trained with the rest."""
+        parameters = [*self.audio_encoder.parameters(), *self.motion_generator.parameters()]
+        return joint_optimizer({"generator": (parameters, self.optimizer)})
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the norm of all gradients."""
+        clip_by_group(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Stop at the first step that would write NaN into the weights."""
+        # mixed precision scales the loss, meets infinities by design, and skips those steps itself
+        if self.trainer.precision != "16-mixed":
+            check_gradients(optimizer, self.global_step, "tracks")
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Describe the parts in plain JSON, so that the checkpoint can be exported without the recipe."""
+        parts = {"audio_encoder": self.audio_encoder.config, "motion_generator": self.motion_generator.config}
+        checkpoint["talkingface"] = {
+            "format": CHECKPOINT_FORMAT,
+            "version": __version__,
+            "git": git_commit(),
+            "config": {
+                "class_path": public_path(type(self)),
+                "init_args": {**parts, "representation": self.origin["folder"], "loss_weights": self.loss_weights},
+            },
+            "parts": parts,
+            "representation": self.origin,
+        }
