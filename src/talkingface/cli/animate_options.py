@@ -8,7 +8,7 @@ from talkingface.cli import usage
 from talkingface.cli.usage import UsageError
 
 if TYPE_CHECKING:
-    from talkingface.core.interfaces import ControlReader
+    from talkingface.core.interfaces import ControlReader, MotionGenerator
     from talkingface.pipelines.control_tracks import Control
     from talkingface.pipelines.portrait import Crop
 
@@ -28,12 +28,14 @@ def parser(verb: str) -> argparse.ArgumentParser:
         "animate --source face.jpg --audio speech.wav --model DIR -o out.mp4 --pose 10,0,-5 --scale track.csv",
         "animate --source face.jpg --audio speech.wav --model DIR -o out.mp4 --emotion happy --strength 0.7",
         "animate --source face.jpg --audio speech.wav --model DIR -o out.mp4 --mouth 0.8",
+        "animate --source clip.mp4 --audio other.wav --model DIR -o dubbed.mp4",
         "animate --source face.jpg --driving clip.mp4 --model owner/name -o out.mp4 --relative",
         "animate --source photo.jpg --driving clip.mp4 --model DIR -o out.mp4 --crop landmarks --paste-back --eyes 0.4",
         "animate --source face.jpg --driving other.jpg --model DIR -o out.png --region lips",
     )
     add = options.add_argument
-    add("--source", required=True, metavar="FILE", help="portrait: picture, or video (first frame)")
+    add("--source", required=True, metavar="FILE", help="portrait: picture, or video (first frame); with --audio and a "
+        "model that edits expressions, a video that is dubbed: the mouth follows the speech")  # fmt: skip
     add("--audio", metavar="FILE", help="speech of any length that moves it: any file with sound")
     add("--driving", metavar="FILE", help="video, or a still picture, whose motion is taken over instead")
     add("--model", required=True, metavar="DIR|NAME", help="model folder, or owner/name on the Hub")
@@ -125,6 +127,27 @@ def crop(text: str) -> "Crop":
         raise UsageError(f"--crop {text}: give auto, landmarks, none, or x,y,side in pixels, such as 120,40,512.")
     left, top, side = map(int, parts)
     return left, top, side
+
+
+def dubbed(generator: "MotionGenerator | None", options: argparse.Namespace) -> bool:
+    """Whether the source is a video that is dubbed: its generator edits the motion that is there.
+
+    Raises:
+        UsageError: for options that have no effect then.
+    """
+    from talkingface.core.media import is_video
+
+    if generator is None or not generator.edits or not is_video(options.source):
+        return False
+    kept = {name: getattr(options, name) for name in (*TRACKS, "emotion", "stitch", "eyes", "lips")}
+    asked = [f"--{name}" for name, value in kept.items() if value is not None]
+    asked += ["--crop"] if options.crop != "auto" else []
+    if asked:
+        raise UsageError(
+            f"{', '.join(asked)} cannot be asked of a video that is dubbed: all but the mouth stays as it was filmed. "
+            "To animate one of its frames, give that as a picture."
+        )
+    return True
 
 
 def reader(options: argparse.Namespace) -> "ControlReader | None":

@@ -205,11 +205,13 @@ class MotionGenerator(Component):
     Attributes:
         spec: of the motion that it makes.
         attributes: names of the control tracks that it can be told; the others are refused.
+        edits: whether it changes the motion that frames have already (:attr:`Condition.original`), so that it can dub.
         needs: traits without which a motion encoder cannot be wired in, see :class:`MotionEncoder`.
     """
 
     spec: MotionSpec
     attributes: tuple[str, ...]
+    edits: bool = False
     needs: tuple[str, ...] = ()
 
     def calibrate(self, motion: Tensor, moods: Mapping[str, Tensor] | None = None) -> None:

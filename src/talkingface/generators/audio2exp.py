@@ -43,6 +43,7 @@ class Audio2Exp(MotionGenerator):
     """
 
     attributes = (MOUTH,)
+    edits = True
     needs = ("expression",)
 
     def __init__(self, motion_encoder: MotionEncoder, audio_encoder: AudioEncoder, /, *, mouth: float = 0.5) -> None:

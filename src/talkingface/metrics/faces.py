@@ -44,14 +44,18 @@ class FaceDetector(Extractor):
         """uint8 frames ``(T, 3, H, W)`` → ``(T, 16)``; see the class."""
         frames = _frames(track)
         rows = torch.full((len(frames), FACE_COLUMNS), float("nan"))
-        least = max(LEAST_FACE, min(frames.shape[-2:]) // LEAST_SHARE)
-        for row, (boxes, points) in zip(rows, self.detector.detect(frames, least), strict=True):
+        for row, (boxes, points) in zip(rows, self.detector.detect(frames, smallest_face(frames)), strict=True):
             if len(boxes):
                 largest = int(((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).argmax())
                 row[: SCORE + 1] = boxes[largest]
                 row[POINTS] = points[largest].flatten()
                 row[COUNT] = len(boxes)
         return rows
+
+
+def smallest_face(frames: Tensor) -> int:
+    """Side of the smallest face that is looked for in frames ``(..., H, W)``, in pixels."""
+    return max(LEAST_FACE, min(frames.shape[-2:]) // LEAST_SHARE)
 
 
 class FaceEmbedding(Extractor):

@@ -2,7 +2,8 @@
 
 from talkingface.pipelines.animation import Animation
 from talkingface.pipelines.animator import Animator, load
+from talkingface.pipelines.dubbing import Dubbing
 from talkingface.pipelines.streaming import SpeechStream
 from talkingface.pipelines.windows import LivePlan
 
-__all__ = ["Animation", "Animator", "LivePlan", "SpeechStream", "load"]
+__all__ = ["Animation", "Animator", "Dubbing", "LivePlan", "SpeechStream", "load"]

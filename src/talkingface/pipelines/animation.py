@@ -1,5 +1,6 @@
 """What is animated, rendered while it is read and streamed into a file."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -42,44 +43,35 @@ class MotionTrack(Protocol):
         """Motion ``(n, D)`` in order, up to ``batch`` frames at a time."""
 
 
-class Animation:
-    """An animation that is rendered while it is read; it never holds more than one batch of frames.
-
-    Made by :meth:`talkingface.Animator.animate`.
+class Rendering(ABC):
+    """A video that is rendered while it is read; it never holds more than one batch of frames.
 
     Attributes:
-        motion: what drives it.
         files: what is read, by what it is; nothing may be written there.
         notes: what a user should know: the face that was chosen, a control track that was cut …
     """
 
-    def __init__(
-        self,
-        motion: MotionTrack,
-        draw: Callable[[Tensor], Frames],
-        batch: int,
-        files: Mapping[str, Path],
-        notes: tuple[str, ...],
-    ) -> None:
-        self.motion = motion
+    def __init__(self, files: Mapping[str, Path], notes: tuple[str, ...]) -> None:
         self.files = files
         self.notes = notes
-        self._draw = draw
-        self._batch = batch
 
+    @property
+    @abstractmethod
+    def sound(self) -> NDArray[np.float32] | Path | None:
+        """What is heard: 16 kHz samples, a file with sound, or nothing."""
+
+    @abstractmethod
     def __len__(self) -> int:
         """Number of frames."""
-        return len(self.motion)
 
+    @abstractmethod
     def frames(self) -> Iterator[Frames]:
         """Render: frames ``(n, H, W, 3)``, up to a batch at a time.
 
         Raises:
             WeightsError: when motion or a frame comes out as NaN or infinite.
-            MediaError: when the driving video cannot be decoded further.
+            MediaError: when what is read cannot be decoded further.
         """
-        for motion in self.motion.stream(self._batch):
-            yield self._draw(motion)
 
     def save(self, path: str | Path, progress: Progress | None = None) -> Path:
         """Render into a video with the sound that drives it; the file appears whole or not at all.
@@ -105,9 +97,44 @@ class Animation:
             if progress is not None:
                 progress(1, 1)
             return path
-        with VideoWriter(path, FPS, audio=self.motion.sound) as writer:
+        with VideoWriter(path, FPS, audio=self.sound) as writer:
             for frames in self.frames():
                 writer.write(frames)
                 if progress is not None:
                     progress(writer.frames_written, len(self))
         return path
+
+
+class Animation(Rendering):
+    """A portrait that is moved. Made by :meth:`talkingface.Animator.animate`.
+
+    Attributes:
+        motion: what drives it.
+    """
+
+    def __init__(
+        self,
+        motion: MotionTrack,
+        draw: Callable[[Tensor], Frames],
+        batch: int,
+        files: Mapping[str, Path],
+        notes: tuple[str, ...],
+    ) -> None:
+        super().__init__(files, notes)
+        self.motion = motion
+        self._draw = draw
+        self._batch = batch
+
+    @property
+    def sound(self) -> NDArray[np.float32] | Path | None:
+        """That of what drives it."""
+        return self.motion.sound
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.motion)
+
+    def frames(self) -> Iterator[Frames]:
+        """See :meth:`Rendering.frames`."""
+        for motion in self.motion.stream(self._batch):
+            yield self._draw(motion)

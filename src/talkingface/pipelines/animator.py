@@ -27,6 +27,7 @@ from talkingface.motion.driving import Region
 from talkingface.pipelines.animation import Animation, MotionTrack
 from talkingface.pipelines.control_tracks import Control, ControlTracks, read_controls
 from talkingface.pipelines.driven import DrivenMotion, following
+from talkingface.pipelines.dubbing import Dubbing
 from talkingface.pipelines.emotions import Emotion, read_emotion
 from talkingface.pipelines.face import Landmarks, find_landmarks
 from talkingface.pipelines.portrait import Crop, read_portrait
@@ -197,6 +198,45 @@ class Animator:
         for note in notes:
             _log.warning(note)
         return Animation(motion, sitter.draw, batch, {**motion.files, **sitter.files}, notes)
+
+    def dub(
+        self,
+        source: str | Path,
+        audio: str | Path | NDArray[np.float32],
+        *,
+        mouth: Control | None = None,
+        batch: int = 8,
+    ) -> Dubbing:
+        """Prepare a video with another speech; the frames are rendered when they are asked for.
+
+        Args:
+            source: the video, read at 25 frames a second. Of several faces the largest is followed.
+            audio: the speech, as for :meth:`animate`; the result is as long as it is, see :class:`Dubbing`.
+            mouth: how far the mouth follows the speech, as for :meth:`animate`.
+            batch: frames rendered together.
+
+        Raises:
+            MediaError: when a file cannot be read.
+            ShapeError: when ``audio`` is an array of another kind.
+            ConfigError: when the model's generator does not edit motion, for a mouth out of range, or ``batch`` is less
+                than 1.
+        """
+        if batch < 1:
+            raise ConfigError(f"a batch of {batch} frames cannot be rendered; give 1 or more.")
+        _, generator = self.speech_parts()
+        if not generator.edits:
+            raise ConfigError(
+                f"{type(generator).__name__} makes motion anew and cannot dub a video. Give a model that edits motion "
+                "(ControlTalk's), or animate a picture."
+            )
+        given, files = input_file(source), {"video": Path(source)}
+        wave = _checked(audio) if isinstance(audio, np.ndarray) else read_audio(audio)
+        files |= {} if isinstance(audio, np.ndarray) else {"speech": Path(audio)}
+        told = read_controls({} if mouth is None else {"mouth": mouth}, speech_frames(wave), generator.attributes)
+        dubbing = Dubbing(self, given, wave, told, batch, files | dict(told.files))
+        for note in dubbing.notes:
+            _log.warning(note)
+        return dubbing
 
     @torch.inference_mode()
     def appearance(self, source: str | Path | NDArray[np.uint8]) -> Source:

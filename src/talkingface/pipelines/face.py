@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from talkingface.metrics import Extractor
+    from talkingface.metrics import Extractor, FaceDetector
 
 Landmarks = Callable[[NDArray[np.uint8]], Tensor]  # (n, H, W, 3) → 68 iBUG points in pixels (n, 68, 2), NaN: no face
 
@@ -42,6 +42,23 @@ def find_boxes(frames: NDArray[np.uint8]) -> Tensor:
     return _detector().extract(Track(torch.from_numpy(np.array(frames)).movedim(-1, 1).contiguous(), {}))[:, BOX]
 
 
+def find_faces(frames: NDArray[np.uint8]) -> list[tuple[Tensor, Tensor]]:
+    """All faces of each frame, by MTCNN.
+
+    Args:
+        frames: RGB ``(n, H, W, 3)``.
+
+    Returns:
+        For each frame x1, y1, x2, y2 in pixels ``(k, 4)``, and left eye, right eye, nose, left and right corner of the
+        mouth ``(k, 5, 2)``; k may be 0.
+    """
+    from talkingface.metrics.faces import BOX, smallest_face
+
+    pixels = torch.from_numpy(np.array(frames)).movedim(-1, 1).contiguous()
+    found = _detector().detector.detect(pixels, smallest_face(pixels))
+    return [(boxes[:, BOX], points) for boxes, points in found]
+
+
 def eye_openings(landmarks: Tensor) -> Tensor:
     """Height over width of left and right eye: 68 points ``(n, 68, 2)`` → ``(n, 2)``, about 0.3 for an open one."""
     from talkingface.metrics.functional.blink import eye_aspect_ratios
@@ -61,7 +78,7 @@ def lip_opening(landmarks: Tensor) -> Tensor:
 
 
 @functools.cache
-def _detector() -> "Extractor":
+def _detector() -> "FaceDetector":
     from talkingface.metrics import FaceDetector
 
     return FaceDetector()
