@@ -20,6 +20,7 @@ SWAPS = {
     "no aggregation": ["--model.motion_encoder.hal", "false"],
     "no decoupling": ["--model.motion_encoder.decouple", "false", *NO_IDENTITY],
     "no identity losses": NO_IDENTITY,
+    "landmarks": ["--model.motion_encoder", "landmarks", "--model.motion_encoder.reader", "synthetic", *NO_IDENTITY],
     "triplet": ["--model.identity.metric", "talkingface.losses.TripletLoss"],
 }
 
