@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -133,6 +134,27 @@ def test_pictures_are_looked_at_a_few_at_a_time_and_once(tmp_path):
     assert {len(values) for values in after.values()} == {20}
 
 
+class Smiling(Bright):
+    """Measures three coefficients as well."""
+
+    coefficients = 3
+
+    def see(self, batches):
+        for landmarks, turns in super().see(batches):
+            yield landmarks, turns, landmarks[:, :3, 0]
+
+
+def test_coefficients_are_kept_with_the_tracks(clip):
+    first, second = Smiling(), Smiling()
+    Bright().read(clip)  # the same rule without coefficients was kept before
+    before, after = first.read(clip), second.read(clip)
+    assert (first.batches, second.batches) == ([6], [])
+    assert before["expression"].shape == (6, 3)
+    assert torch.equal(before["expression"], after["expression"])
+    assert torch.equal(after["expression"][:, 0], after["location"])
+    assert "expression" not in Bright(rule="median").read(clip)
+
+
 def test_another_network_or_clip_never_meets_old_tracks(clip):
     Bright().read(clip)
     other = Bright(rule="median")
@@ -180,6 +202,50 @@ def test_controls_of_landmarks_are_those_of_the_extractors(clip, monkeypatch):
     assert np.abs(found["location"].numpy() - person.location).max() < 1e-6
     assert np.abs(found["scale"].numpy() - person.scale).max() < 1e-6
     assert geodesic_angle(rotation(found["pose"]), rotation(torch.from_numpy(person.pose))).max() < 10
+
+
+def test_what_mediapipe_sees_becomes_tracks_and_coefficients(clip, monkeypatch, tmp_path):
+    """With a stand-in for the package: the wiring, not the network."""
+    model = tmp_path / "face_landmarker.task"
+    model.write_bytes(b"")
+    asked = {}
+    mesh = [SimpleNamespace(x=0.25, y=0.5)] * 478
+    shapes = [SimpleNamespace(score=score) for score in (9.0, *np.linspace(0, 1, 51))]  # the first is _neutral
+
+    class Landmarker:
+        def __enter__(self):
+            self.seen = 0
+            return self
+
+        def __exit__(self, *error):
+            return None
+
+        def detect_for_video(self, image, time):
+            self.seen += 1
+            if self.seen == 3:
+                return SimpleNamespace(face_landmarks=[])
+            found = {"face_landmarks": [mesh], "face_blendshapes": [shapes]}
+            return SimpleNamespace(**found, facial_transformation_matrixes=[np.eye(4)])
+
+    vision = SimpleNamespace(
+        FaceLandmarkerOptions=lambda **options: asked.update(options),
+        FaceLandmarker=SimpleNamespace(create_from_options=lambda options: Landmarker()),
+        RunningMode=SimpleNamespace(VIDEO="video"),
+    )
+    package = SimpleNamespace(
+        __version__="0",
+        tasks=SimpleNamespace(vision=vision, BaseOptions=lambda **options: options),
+        Image=lambda **options: options,
+        ImageFormat=SimpleNamespace(SRGB="srgb"),
+    )
+    monkeypatch.setitem(__import__("sys").modules, "mediapipe", package)
+    found = MediaPipeControls(model=str(model)).read(clip)
+    assert asked["output_face_blendshapes"]
+    assert found["expression"].shape == (6, 51)
+    assert found["expression"][0].tolist() == pytest.approx(np.linspace(0, 1, 51).tolist())
+    assert found["landmarks"][0, 0].tolist() == [0.25, 0.5]
+    assert found["pose"][0].tolist() == pytest.approx([0, 0, 0], abs=1e-4)
+    assert all(track[2].isnan().all() for track in found.values())
 
 
 def test_without_mediapipe_the_error_names_the_extra(clip, monkeypatch, tmp_path):
