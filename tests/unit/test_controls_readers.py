@@ -271,6 +271,7 @@ def test_mediapipe_finds_what_the_labels_of_a_real_clip_say():
     assert (ours["location"] - theirs["location"]).abs().max() < 0.005
     assert (ours["scale"] - theirs["scale"]).abs().max() < 0.005
     assert (ours["landmarks"] - theirs["landmarks"]).abs().max() < 0.01
+    assert (ours["expression"] - theirs["expression"]).abs().max() < 0.01
     assert theirs["scale"].std() > 0  # the control: the clip moves
 
 
