@@ -47,7 +47,7 @@ def task(folder, dropout=0.1, **changes):
     return Generation(str(folder), **{**settings, **changes})
 
 
-def run(module, folder, epochs, devices=1, checkpoint=None, ema=False, **options):
+def run(module, folder, epochs, devices=1, checkpoint=None, ema=False, clips=None, **options):
     """Train; returns the trainer."""
     callbacks = [ModelCheckpoint(dirpath=folder, save_top_k=-1, filename="{epoch}")]
     callbacks += [EMAWeightAveraging(decay=0.9)] if ema else []
@@ -63,7 +63,7 @@ def run(module, folder, epochs, devices=1, checkpoint=None, ema=False, **options
         enable_model_summary=False,
         **{"num_sanity_val_steps": 0, **options},
     )
-    trainer.fit(module, data(), ckpt_path=checkpoint, weights_only=True)
+    trainer.fit(module, clips or data(), ckpt_path=checkpoint, weights_only=True)
     return trainer
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from talkingface.audio import sync_mel
+from talkingface.core.checks import check_shape
 from talkingface.core.component import Component
 from talkingface.core.errors import ConfigError, did_you_mean
 from talkingface.core.frozen import Frozen
@@ -143,6 +144,8 @@ class Editing(Stage2):
     @torch.no_grad()
     def _seen(self, batch: EditBatch) -> tuple[Source, Tensor]:
         """Each frame as its own portrait, ``5 B`` of them, and their motion ``(B, 5, D)``."""
+        side = self.renderer.size
+        check_shape(batch["frames"], ("B", "T", 3, side, side), "frames")
         source = self.renderer.appearance(batch["frames"].flatten(0, 1))
         return source, source.motion.unflatten(0, batch["frames"].shape[:2])
 
