@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from turns import Run, Variant, measure, table
 
 import talkingface
+from talkingface.core.nn.volume import DeepConv3d
 from talkingface.core.records import Source
 from talkingface.motion import LivePortraitMotion
 from talkingface.renderers import FaceVid2VidRenderer
 
-GROUPS = ("portrait, once", "warping", "decoder", "frame", "animator")
+GROUPS = ("mask, trained", "portrait, once", "warping", "decoder", "frame", "animator")
 
 
 def variants(compiled: bool) -> list[Variant]:
@@ -54,7 +55,28 @@ def variants(compiled: bool) -> list[Variant]:
         if not half:
             measured.append(Variant("animator", name, animator_by(encoder, plain, form)))
     measured.append(Variant("portrait, once", "plain, float32", lambda: plain.appearance(portrait).identity))
+    measured += [Variant("mask, trained", name, learn_by(conv)) for name, conv in masks().items()]
     return sorted(measured, key=lambda variant: GROUPS.index(variant.group))
+
+
+def masks() -> dict[str, nn.Conv3d]:
+    """The widest convolution of the recipe takin-ada-tiny-stage1, as any other and as it is."""
+    plain, deep = nn.Conv3d(112, 22, 7, padding=3), DeepConv3d(112, 22, 7)
+    deep.load_state_dict(plain.state_dict())
+    return {"as a volume": plain, "depth as channels": deep}
+
+
+def learn_by(conv: nn.Conv3d) -> Run:
+    """Its part of a training step."""
+    volume = torch.rand(8, 112, 4, 16, 16, requires_grad=True)
+
+    def run() -> Tensor:
+        with torch.inference_mode(False), torch.enable_grad():
+            made: Tensor = conv(volume)
+            made.square().mean().backward()
+        return made.detach()
+
+    return run
 
 
 def warp_by(warping: nn.Module, source: Source, points: Tensor, target: Tensor) -> Run:
@@ -99,7 +121,7 @@ def figures(variant: Variant, yardstick: Variant, difference: Tensor) -> str:
     """Seconds, times faster than the yardstick, and the largest difference from its result; PSNR of pictures."""
     ratio = min(yardstick.processor) / min(variant.processor)
     line = f"{min(variant.processor):8.3f}{min(variant.clock):9.3f}{ratio:8.2f}x{difference.abs().max():17.1e}"
-    if variant is yardstick or variant.group == "warping":
+    if variant is yardstick or variant.group in ("warping", "mask, trained"):
         return f"{line}{'':9}"
     return f"{line}{-10 * difference.square().mean().log10():6.1f} dB"
 

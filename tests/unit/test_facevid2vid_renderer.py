@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from talkingface.core.errors import ConfigError, ShapeError
 from talkingface.core.geometry import base_grid
@@ -10,7 +10,7 @@ from talkingface.core.interfaces import MotionEncoder
 from talkingface.core.motion_spec import MotionSpec
 from talkingface.core.nn.enlarged import EnlargedConv
 from talkingface.core.nn.spectral import SpectralConv2d
-from talkingface.core.nn.volume import enlarge, volume_grid
+from talkingface.core.nn.volume import DeepConv3d, enlarge, volume_grid
 from talkingface.core.nn.winograd import WinogradConv
 from talkingface.renderers import FaceVid2VidRenderer, PatchDiscriminator
 from talkingface.renderers import fused as fusing
@@ -167,6 +167,21 @@ def test_moved_keypoints_shift_the_grid_towards_the_source():
     step = field.grid[0] - volume_grid((4, 16, 16), source)
     torch.testing.assert_close(step[..., 0], -0.2 * (1 - field.mask[0, 0]))
     assert step[..., 1:].abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("depth", [1, 3, 4, 7, 9])
+def test_a_deep_kernel_convolves_shallow_volumes_as_any_other(depth):
+    torch.manual_seed(depth)
+    deep, plain = DeepConv3d(3, 2, 7).double(), nn.Conv3d(3, 2, 7, padding=3).double()
+    plain.load_state_dict(deep.state_dict())
+    volumes = [torch.ones(2, 3, depth, 5, 6, dtype=torch.double).cumsum(-1).sin().requires_grad_() for _ in range(2)]
+    weights = torch.linspace(-1, 1, 2 * 2 * depth * 5 * 6, dtype=torch.double).view(2, 2, depth, 5, 6)
+    for part, volume in zip((deep, plain), volumes, strict=True):
+        (part(volume) * weights).sum().backward()
+    torch.testing.assert_close(deep(volumes[0]), plain(volumes[1]))
+    torch.testing.assert_close(volumes[0].grad, volumes[1].grad)
+    torch.testing.assert_close(deep.weight.grad, plain.weight.grad)
+    torch.testing.assert_close(deep.bias.grad, plain.bias.grad)
 
 
 def test_heat_map_peaks_at_its_keypoint():

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from talkingface.core.geometry import sample
-from talkingface.core.nn.volume import ConvBlock, DownBlock, UpBlock, scaled, volume_grid
+from talkingface.core.nn.volume import ConvBlock, DeepConv3d, DownBlock, UpBlock, scaled, volume_grid
 
 COMPRESSED = 4  # channels of the volume that candidates are judged by
 VARIANCE = 0.01  # of a keypoint's heat map, in units of half the picture
@@ -73,7 +73,7 @@ class DenseMotion(nn.Module):
         super().__init__()
         levels = min(LARGEST_HOURGLASS, (size // SMALLEST_MAP).bit_length() - 1)
         self.hourglass = Hourglass((keypoints + 1) * (COMPRESSED + 1), scaled(32, width), levels)
-        self.mask = nn.Conv3d(self.hourglass.out_channels, keypoints + 1, 7, padding=3)
+        self.mask = DeepConv3d(self.hourglass.out_channels, keypoints + 1, 7)
         self.occlusion = nn.Conv2d(self.hourglass.out_channels * depth, 1, 7, padding=3)
 
     def forward(self, compressed: Tensor, source: Tensor, target: Tensor) -> DenseField:

