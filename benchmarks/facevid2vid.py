@@ -68,7 +68,7 @@ def masks() -> dict[str, nn.Conv3d]:
 
 def learn_by(conv: nn.Conv3d) -> Run:
     """Its part of a training step."""
-    volume = torch.rand(8, 112, 4, 16, 16, requires_grad=True)
+    volume = torch.linspace(0, 9, 8 * 112 * 4 * 16 * 16).sin().view(8, 112, 4, 16, 16).requires_grad_()
 
     def run() -> Tensor:
         with torch.inference_mode(False), torch.enable_grad():
