@@ -19,6 +19,7 @@ ALLOWED = {
     "controls": GROUND | {"controls", "metrics", "data"},
     "tasks": GROUND | ROOMS | {"tasks"},
     "evaluation": GROUND | {"evaluation", "metrics", "data"},
+    "prepare": GROUND | {"prepare", "metrics", "data", "bench"},  # of the bench only its page
     "bench": GROUND | ROOMS | {"bench", "evaluation", "tasks", "pipelines"},
 }
 

@@ -10,6 +10,7 @@ import pytest
 from media_files import make_sound, make_video, numbered, numbers_of, tone
 from talkingface.core.errors import MediaError, ShapeError
 from talkingface.core.media import VideoReader, VideoWriter, probe_video, read_audio, write_audio
+from talkingface.data.synthetic import render_clip
 
 
 def write(path, frames, **options):
@@ -80,6 +81,12 @@ def test_a_lower_crf_is_closer_to_the_original(tmp_path):
         return np.abs(VideoReader(path).read(range(10)).astype(int) - noise).mean()
 
     assert error(5) < error(40)
+
+
+def test_the_same_frames_give_the_same_file(tmp_path):
+    frames = render_clip(4, 0, 60, 112, audio=False, framing=0.8).frames
+    files = {write(tmp_path / "a.mp4", frames).read_bytes() for _ in range(8)}
+    assert len(files) == 1
 
 
 def test_sound_is_in_time_with_the_picture(tmp_path):

@@ -1,6 +1,5 @@
 """Runs the cells of a bench, each in a process of its own; what is finished is never done twice."""
 
-import fcntl
 import json
 import os
 import shutil
@@ -9,14 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from talkingface.bench.plan import CellPlan, Fit, Plan
-from talkingface.core.errors import TalkingFaceError, WeightsError
-from talkingface.core.files import atomic_folder, write_text
+from talkingface.core.errors import WeightsError
+from talkingface.core.files import atomic_folder, only_one, write_text
 from talkingface.weights import find_weights
 
 POLL = 0.1  # seconds between two looks at the running cells
@@ -73,7 +72,7 @@ def run_bench(
         TalkingFaceError: when another bench runs in the folder.
     """
     wanted = {cell.key for cell in plan.cells(only)}
-    with _locked(out):
+    with only_one(out, "bench"):
         for leftover in (*out.glob("cells/.*.part*"), *out.glob("fits/.*.part*")):
             shutil.rmtree(leftover, ignore_errors=True)  # of a bench that was killed
         states = {cell.name: _state(cell, out) for cell in plan.cells()}
@@ -203,25 +202,3 @@ def _borrowed(state: CellState, out: Path) -> bool:
                 with atomic_folder(out / wanted) as part:
                     shutil.copytree(found, part, dirs_exist_ok=True)
     return _state(state.cell, out).result is not None
-
-
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Only one bench at a time works in a folder; the lock of a process that died is nobody's."""
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / "lock"
-    with path.open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go of it when its owner dies
-        except OSError as error:
-            file.seek(0)
-            raise TalkingFaceError(
-                f"another bench runs in {out} (process {file.read().strip()}). Wait for it, or give another --out."
-            ) from error
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        try:
-            yield
-        finally:
-            file.truncate(0)

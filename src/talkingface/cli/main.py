@@ -22,6 +22,7 @@ VERBS = {
     "stream": ("talkingface.cli.stream", "portrait + speech as it is spoken → pictures"),
     "bench": ("talkingface.cli.bench", "variants of a recipe × seeds → one table"),
     "evaluate": ("talkingface.cli.evaluate", "score clips beside their targets and controls"),
+    "prepare": ("talkingface.cli.prepare", "raw videos → training set"),
     "convert": ("talkingface.cli.convert", "a published checkpoint → model folder"),
     "export": ("talkingface.cli.export", "a training checkpoint → model folder"),
     "list": ("talkingface.cli.parts", "parts, recipes and networks"),

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from talkingface.core.errors import TalkingFaceError
+
 
 def _beside(path: Path) -> Path:
     """A hidden name in the same folder with the same suffix, so that the rename stays on one file system."""
@@ -72,6 +74,36 @@ def made_once(path: str | Path) -> Iterator[bool]:
     with path.with_name(f".{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield not path.exists()
+
+
+@contextmanager
+def only_one(folder: str | Path, what: str) -> Iterator[None]:
+    """Let one process at a time work in a folder; the lock of one that died is nobody's.
+
+    Args:
+        folder: made if it is not there.
+        what: command of the process, for the message.
+
+    Raises:
+        TalkingFaceError: when another process works there.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go of it when its owner dies
+        except OSError as error:
+            file.seek(0)
+            raise TalkingFaceError(
+                f"another {what} runs in {folder} (process {file.read().strip()}). Wait for it, or give another folder."
+            ) from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -17,6 +17,7 @@ from talkingface.core.media import VideoReader, is_video, read_audio
 from talkingface.weights import sha256
 
 SPLITS = ("train", "val", "test")
+MANIFEST = "manifest.parquet"  # of a prepared set, below its root
 _OPEN_DECODERS = 4  # in each process; with decord one holds 33 MB at 256 px and 270 MB at 1080p, with PyAV 2 and 30 MB
 _SAMPLES = 640  # of 16 kHz sound in a frame
 _KNOWN_FILES = 4096  # packet tables kept in each process, about 10 KB each
@@ -166,15 +167,16 @@ def scan_folder(
 ) -> tuple[list[ClipFile], FolderSummary]:
     """Find the clips of a folder and decode the first frame of each.
 
-    Without a manifest, videos below ``root/NAME/`` show the person NAME, and each video directly in ``root`` shows
-    another person. A person's split depends on their name and the seed alone, so adding clips never moves anybody;
+    A set that ``talkingface prepare`` made brings its manifest. Without one, videos below ``root/NAME/`` show the
+    person NAME, and each video directly in ``root`` shows another person. A person's split depends on their name and
+    the seed alone, so adding clips never moves anybody;
     the shares are met on average, and with a handful of people a split may stay empty.
 
     Args:
         root: the folder; with a manifest, where a path is looked for that does not lie beside the manifest.
-        manifest: CSV with the columns ``path`` and ``identity``, and maybe ``split`` (train, val, test; a person
-            without one gets one by name), ``emotion`` and ``kind`` (rows that are no ``clip`` are passed over). Paths
-            are relative to it.
+        manifest: CSV, or Parquet as a prepared set has it, with the columns ``path`` and ``identity``, and maybe
+            ``split`` (train, val, test; a person without one gets one by name), ``emotion`` and ``kind`` (rows that
+            are no ``clip`` are passed over). Paths are relative to it.
         splits: shares of train, val and test.
         seed: draws other splits.
 
@@ -188,6 +190,8 @@ def scan_folder(
     if len(splits) != 3 or min(splits) < 0 or not np.isclose(sum(splits), 1.0):
         raise ConfigError(f"splits are {splits}, expected three shares of train, val and test that add up to 1.")
     root = Path(root)
+    if manifest is None and (root / MANIFEST).is_file():
+        manifest = root / MANIFEST
     entries = list(_from_folder(root) if manifest is None else _from_manifest(Path(manifest), root))
     same = Counter(entry.clip_id for entry in entries)
     clips: list[ClipFile] = []
@@ -235,14 +239,11 @@ def _from_folder(root: Path) -> Iterator[_Entry]:
 def _from_manifest(manifest: Path, root: Path) -> Iterator[_Entry]:
     if not manifest.is_file():
         raise MediaError(f"{manifest} does not exist. Give a CSV file with the columns path and identity.")
-    with manifest.open(newline="", encoding="utf-8-sig") as file:
-        table = csv.DictReader(file)
-        missing = {"path", "identity"} - set(table.fieldnames or ())
-        if missing:
-            raise ConfigError(
-                f"{manifest} has no column {' and '.join(sorted(missing))}; it has {', '.join(table.fieldnames or ())}."
-            )
-        rows = [row for row in table if (row.get("kind") or "clip") == "clip"]
+    columns, table = _parquet(manifest) if manifest.suffix == ".parquet" else _csv(manifest)
+    missing = {"path", "identity"} - set(columns)
+    if missing:
+        raise ConfigError(f"{manifest} has no column {' and '.join(sorted(missing))}; it has {', '.join(columns)}.")
+    rows = [row for row in table if (row.get("kind") or "clip") == "clip"]
     chosen: dict[str, str] = {}
     for row in rows:
         if not row["path"] or not row["identity"]:
@@ -261,6 +262,22 @@ def _from_manifest(manifest: Path, root: Path) -> Iterator[_Entry]:
         path = path if path.exists() or not (root / inside).exists() else root / inside
         clip_id, emotion = inside.with_suffix("").as_posix(), row.get("emotion") or ""
         yield _Entry(path, row["identity"], chosen.get(row["identity"], ""), clip_id, emotion)
+
+
+def _csv(manifest: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Names of the columns, and the rows."""
+    with manifest.open(newline="", encoding="utf-8-sig") as file:
+        table = csv.DictReader(file)
+        return list(table.fieldnames or ()), list(table)
+
+
+def _parquet(manifest: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """The same of a prepared set, without what only its report needs."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(manifest) as file:
+        columns = [name for name in file.schema_arrow.names if name in ("path", "identity", "split", "emotion")]
+        return columns, file.read(columns).to_pylist()
 
 
 def _summary(clips: list[ClipFile], skipped: list[tuple[Path, str]]) -> FolderSummary:

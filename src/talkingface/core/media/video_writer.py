@@ -18,6 +18,9 @@ from talkingface.core.media.paths import check_suffix, writing
 
 _SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
 _AAC_BLOCK = 1024  # samples of one AAC frame
+# Where rows of macroblocks are no multiple of eight, x264's macroblock tree reads beyond their end, and the same frames
+# give another file each time (seen at 112 to 224 pixels with x264 of PyAV 17).
+_WHOLE_BLOCKS = 128  # pixels
 _BT709 = 1  # FFmpeg's number for the matrix, primaries and transfer of BT.709
 
 
@@ -27,6 +30,7 @@ class VideoWriter:
     The sound is cut at the end of the video, or followed by silence up to it. An odd height or width is made even by
     repeating the last row or column, as 4:2:0 chroma wants. Key frames are a second apart, so that random reading
     stays cheap, and the table of contents is in front, so that a browser plays at once.
+    The same frames give the same file, byte for byte.
 
     Args:
         path: mp4, m4v, mov or mkv.
@@ -143,6 +147,8 @@ class VideoWriter:
 
     def _add_streams(self, height: int, width: int) -> None:
         options = {"crf": str(self._crf), "g": str(max(1, round(self._rate)))}
+        if width % _WHOLE_BLOCKS:
+            options["mbtree"] = "0"
         self._video = self._container.add_stream("libx264", rate=self._rate, options=options)
         self._video.width, self._video.height = width + width % 2, height + height % 2
         self._video.pix_fmt = "yuv420p"

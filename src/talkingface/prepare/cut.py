@@ -1,0 +1,98 @@
+"""The second pass: the frames of one clip are decoded, cropped and encoded, and its arrays written beside it."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from talkingface.core.files import atomic_file
+from talkingface.core.images import resize
+from talkingface.core.media import VideoReader, VideoWriter
+from talkingface.prepare.choose import FPS, Span
+from talkingface.prepare.look import AT_ONCE
+from talkingface.prepare.records import Clip, Source
+from talkingface.weights import sha256
+
+SAMPLES = 640  # of 16 kHz sound in a frame
+SILENCE = -60.0  # dBFS; quieter sound is none
+
+
+def cut(
+    source: Source, span: Span, wave: NDArray[np.float32] | None, inside: str, name: str, size: int, root: Path
+) -> Clip:
+    """Make one clip.
+
+    Args:
+        source: what it is cut from.
+        span: when and where.
+        wave: sound of the source from its span's start, 16 kHz; ``None`` without.
+        inside: the source below the folder that is prepared.
+        name: of the clip below ``clips``, without suffix.
+        size: side of its pictures, in pixels.
+        root: the prepared set.
+
+    Raises:
+        MediaError: when frames cannot be decoded, or the disk is full.
+    """
+    path = root / "clips" / f"{name}.mp4"
+    sound = None if wave is None else wave[span.first * SAMPLES : span.end * SAMPLES]
+    loud = loudness(sound)
+    begin, seconds = source.start + span.first / FPS, (span.end - span.first) / FPS
+    bottom, right = span.top + span.side, span.left + span.side
+    with (
+        VideoReader(source.path, start=begin, seconds=seconds) as reader,
+        VideoWriter(path, audio=sound if loud > SILENCE else None) as writer,
+    ):
+        for frames in reader.stream(max(1, AT_ONCE // (3 * reader.info.width * reader.info.height))):
+            crop = torch.from_numpy(frames[:, span.top : bottom, span.left : right]).movedim(-1, 1)
+            pixels = resize(crop.float(), size).round_().clamp_(0, 255).byte()
+            writer.write(pixels.movedim(1, -1).numpy())
+        count = writer.frames_written
+    arrays = path.with_suffix(".npz")
+    _write_arrays(arrays, span)
+    return Clip(
+        path=path.relative_to(root).as_posix(),
+        identity=source.identity,
+        split=source.split,
+        emotion=source.emotion,
+        intensity=source.intensity,
+        frames=count,
+        sound=loud > SILENCE,
+        source=inside,
+        start=round(begin, 2),
+        left=span.left,
+        top=span.top,
+        side=span.side,
+        face=round(span.face, 1),
+        yaw=round(float(span.pose[:, 0].abs().max()), 1),
+        blur=round(float(span.track.blur.median()), 1),
+        loudness=round(loud, 1),
+        sha256=sha256(path),
+        arrays_sha256=sha256(arrays),
+    )
+
+
+def loudness(wave: NDArray[np.float32] | None) -> float:
+    """Root mean square in dBFS, at least -120; a full square wave has 0.
+
+    >>> round(loudness(np.full(100, 0.1, np.float32)), 3)
+    -20.0
+    """
+    power = 0.0 if wave is None or not len(wave) else float(np.square(wave, dtype=np.float64).mean())
+    return max(-120.0, 10 * float(np.log10(max(power, 1e-12))))
+
+
+def _write_arrays(path: Path, span: Span) -> None:
+    """``frames`` (n,) of the clip that were looked at; ``boxes`` (n, 4) and ``points`` (n, 5, 2) of the face as
+    fractions of the picture; ``pose`` (n, 3) yaw, pitch, roll in degrees."""
+    corner = torch.tensor([span.left, span.top])
+    boxes = (span.track.boxes.unflatten(1, (2, 2)) - corner).flatten(1) / span.side
+    arrays = {
+        "frames": np.array(span.track.frames, np.int32) - span.first,
+        "boxes": boxes.numpy().astype(np.float32),
+        "points": ((span.track.points - corner) / span.side).numpy().astype(np.float32),
+        "pose": span.pose.numpy(),
+    }
+    with atomic_file(path) as part, part.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)

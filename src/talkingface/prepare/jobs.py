@@ -1,0 +1,138 @@
+"""Units of work, each done by one process at a time: what is in one, under which key its outcome is kept."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
+from pathlib import Path
+
+from talkingface.core.files import write_text
+from talkingface.data.folder import split_of
+from talkingface.prepare.look import Detector
+from talkingface.prepare.records import Clip, Dropped, Outcome, Source
+from talkingface.prepare.settings import Settings
+from talkingface.prepare.source import ENOUGH, prepare_source
+from talkingface.weights import sha256
+
+SHARES = (0.8, 0.1, 0.1)  # of people in train, val and test, where the layout has no splits
+
+
+@dataclass(frozen=True)
+class Job:
+    """Sources that are done one after the other: one, or all of a person where a few clips are enough.
+
+    Attributes:
+        sources: in the order in which they are tried.
+        copies: for each the earlier file with the same bytes, below the prepared folder; empty for none.
+    """
+
+    sources: tuple[Source, ...]
+    copies: tuple[str, ...]
+
+
+def plan(sources: Iterable[Source], src: Path, copies: dict[Path, Path], settings: Settings) -> Iterator[Job]:
+    """Cut a layout's sources into jobs, and give a split to people who have none.
+
+    Args:
+        sources: those of a person follow each other.
+        src: the folder that is prepared.
+        copies: of :func:`find_copies`.
+        settings: ``clips_per_identity`` and ``seed`` count here.
+    """
+
+    def job(group: Iterable[Source]) -> Job:
+        found = tuple(replace(one, split=one.split or split_of(one.identity, SHARES, settings.seed)) for one in group)
+        return Job(found, tuple(below(copies[one.path], src) if one.path in copies else "" for one in found))
+
+    if not settings.clips_per_identity:
+        yield from (job((source,)) for source in sources)
+        return
+    for _, group in groupby(sources, key=lambda source: source.identity):
+        yield job(sorted(group, key=lambda one: hashlib.sha256(f"{settings.seed}:{one.name}".encode()).digest()))
+
+
+def find_copies(sources: Callable[[], Iterable[Source]]) -> tuple[dict[Path, Path], int]:
+    """Files that are there twice, by content; only files of one size are read.
+
+    Args:
+        sources: gives a layout's sources, as often as it is called.
+
+    Returns:
+        Copy → the first such file, and the number of sources.
+    """
+    sizes: Counter[int] = Counter()
+    count, last = 0, None
+    for source in sources():
+        count += 1
+        if source.path != last:  # spans of one video follow each other
+            last = source.path
+            sizes[_size(last)] += 1
+    first: dict[str, Path] = {}
+    copies = {}
+    for source in sources():
+        size = _size(source.path)
+        if size and sizes[size] > 1 and source.path not in copies:
+            original = first.setdefault(sha256(source.path), source.path)
+            if original != source.path:
+                copies[source.path] = original
+    return copies, count
+
+
+def below(path: Path, src: Path) -> str:
+    """How a source is named in manifest and report."""
+    return path.relative_to(src).as_posix() if path.is_relative_to(src) else str(path)
+
+
+def key_of(job: Job, src: Path, settings: Settings) -> str:
+    """Hash of all that the outcome of a job depends on; a file counts by size and time of change."""
+    facts: list[object] = [settings.fingerprint(), job.copies]
+    for source in job.sources:
+        try:
+            state = source.path.stat()
+            touched = [state.st_size, state.st_mtime_ns]
+        except OSError:
+            touched = []
+        facts.append([asdict(replace(source, path=Path(below(source.path, src)))), touched])
+    return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()
+
+
+def kept(dst: Path, key: str) -> Path:
+    """Where the outcome of a job is kept."""
+    return dst / "work" / key[:2] / f"{key}.json"
+
+
+def read_outcome(path: Path) -> Outcome:
+    """What a job of an earlier or of this run found."""
+    return Outcome.from_json(json.loads(path.read_text(encoding="utf-8")))
+
+
+def do(job: Job, src: Path, dst: Path, settings: Settings, detect: Detector) -> None:
+    """Do a job and keep its outcome, which marks it as done.
+
+    Raises:
+        TalkingFaceError: when the disk is full.
+    """
+    clips, dropped = list[Clip](), list[Dropped]()
+    limit = settings.clips_per_identity or None
+    for source, original in zip(job.sources, job.copies, strict=True):
+        inside = below(source.path, src)
+        left = None if limit is None else limit - len(clips)
+        if original:
+            dropped.append(Dropped(inside, source.start, 0.0, "duplicate", f"the same file as {original}"))
+        elif left == 0:
+            dropped.append(Dropped(inside, source.start, 0.0, "enough", ENOUGH))
+        else:
+            found = prepare_source(source, inside, settings, dst, detect, left)
+            clips.extend(found.clips)
+            dropped.extend(found.dropped)
+    content = Outcome(tuple(clips), tuple(dropped)).to_json()
+    write_text(kept(dst, key_of(job, src, settings)), json.dumps(content))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except OSError:
+        return 0

@@ -1,0 +1,174 @@
+"""Raw videos become a training set: everything on disk, killed and run again, checked, and trained from."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from media_files import make_video, tone
+from talkingface.cli import main
+from talkingface.core.errors import ConfigError, TalkingFaceError
+from talkingface.core.files import only_one
+from talkingface.data.folder import scan_folder
+from talkingface.data.synthetic import render_clip
+from talkingface.prepare.manifest import check, read_rows
+from talkingface.prepare.run import prepare
+from talkingface.prepare.settings import Settings
+from talkingface.weights import sha256
+
+SMALL = Settings(size=64, min_face=48, min_blur=1.0)
+OPTIONS = ["--size", "64", "--min-face", "48", "--min-blur", "1"]
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    """Three people who can be used, and files that cannot."""
+    root = tmp_path_factory.mktemp("raw videos")
+    heads = {
+        name: render_clip(number, 0, 60, 96, audio=False, framing=0.8).frames for number, name in enumerate("abc", 3)
+    }
+    for name, frames in heads.items():
+        (root / name).mkdir()
+        make_video(root / name / "take one.mp4", frames, sound=tone(2.4))
+    make_video(root / "a" / "short.mp4", heads["a"][:20])
+    make_video(root / "b" / "two.mp4", np.concatenate([heads["b"], heads["c"]], axis=2))
+    (root / "b" / "two copies.mp4").write_bytes((root / "b" / "take one.mp4").read_bytes())
+    make_video(root / "c" / "grey.mp4", np.full((60, 96, 96, 3), 128, np.uint8))
+    (root / "c" / "empty.mp4").write_bytes(b"")
+    (root / "c" / "text.mp4").write_text("no video")
+    return root
+
+
+@pytest.fixture(scope="module")
+def made(raw, tmp_path_factory):
+    dst = tmp_path_factory.mktemp("made") / "set"
+    prepare("folder", raw, dst, SMALL)
+    return dst
+
+
+def hashes(root: Path) -> dict[str, str]:
+    """Everything that a run makes, but for the lock."""
+    files = sorted(path for path in root.rglob("*") if path.is_file() and path.name != "lock")
+    return {path.relative_to(root).as_posix(): sha256(path) for path in files}
+
+
+def test_clips_are_made_and_everything_else_has_its_reason(made):
+    rows = list(read_rows(made / "manifest.parquet"))
+    assert [(row["path"], row["identity"], row["frames"], row["sound"]) for row in rows] == [
+        (f"clips/{name}/take=20one_000.mp4", name, 60, True) for name in "abc"
+    ]
+    dropped = [(row["source"], row["stage"]) for row in read_rows(made / "dropped.parquet")]
+    assert dropped == [
+        ("a/short.mp4", "length"),
+        ("b/two copies.mp4", "duplicate"),
+        ("b/two.mp4", "one face"),
+        ("b/two.mp4", "one face"),
+        ("c/empty.mp4", "probe"),
+        ("c/grey.mp4", "faces"),
+        ("c/text.mp4", "probe"),
+    ]
+    assert check(made) == (3, [])
+
+
+def test_arrays_lie_beside_the_clip_and_hold_where_the_face_is(made):
+    arrays = np.load(made / "clips" / "a" / "take=20one_000.npz")
+    assert arrays["frames"].tolist() == list(range(0, 60, 5))
+    assert arrays["points"].shape == (12, 5, 2)
+    assert (arrays["points"] > 0).all()
+    assert (arrays["points"] < 1).all()
+    assert np.abs(arrays["pose"][:, 0]).max() < 60
+
+
+def test_statistics_and_page_count_what_was_made(made):
+    found = json.loads((made / "statistics.json").read_text())
+    assert found["sets"]["all"] == {"identities": 3, "clips": 3, "hours": 0.002, "hours_with_sound": 0.002}
+    assert found["dropped"]["one face"]["spans"] == 2
+    html = (made / "index.html").read_text()
+    assert "another face of such size" in html
+    assert "data:image/png" in html
+
+
+def test_the_data_module_reads_the_set_by_its_root_alone(made):
+    clips, summary = scan_folder(made)
+    assert [clip.identity for clip in clips] == ["a", "b", "c"]
+    assert summary.skipped == ()
+    by_row = {row["identity"]: row["split"] for row in read_rows(made / "manifest.parquet")}
+    assert {clip.identity: clip.split for clip in clips} == by_row
+
+
+def test_a_second_run_changes_nothing_and_does_nothing_twice(raw, made):
+    before, touched = hashes(made), (made / "clips" / "a" / "take=20one_000.mp4").stat().st_mtime_ns
+    prepare("folder", raw, made, SMALL)
+    assert hashes(made) == before
+    assert (made / "clips" / "a" / "take=20one_000.mp4").stat().st_mtime_ns == touched
+
+
+def test_a_killed_run_goes_on_in_two_processes_and_ends_alike(raw, made, tmp_path):
+    command = [sys.executable, "-m", "talkingface", "prepare", "folder", str(raw), str(tmp_path / "set"), *OPTIONS]
+    outcomes = sorted(path.name for path in (made / "work").rglob("*.json"))
+    victim = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 200
+    while not list((tmp_path / "set").rglob("work/*/*.json")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    victim.send_signal(signal.SIGKILL)
+    assert victim.wait(timeout=60) == -signal.SIGKILL
+    assert 0 < len(list((tmp_path / "set" / "work").rglob("*.json"))) < len(outcomes)
+    left_over = tmp_path / "set" / "clips" / ".half.0123abcd.part.mp4"
+    left_over.parent.mkdir(exist_ok=True)
+    left_over.write_text("half")
+    again = subprocess.run([*command, "--processes", "2"], check=False, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert hashes(tmp_path / "set") == hashes(made)
+
+
+def test_enough_clips_of_a_person_are_enough(raw, tmp_path):
+    (tmp_path / "raw" / "b").mkdir(parents=True)
+    for number in range(3):
+        content = (raw / "b" / "take one.mp4").read_bytes()
+        (tmp_path / "raw" / "b" / f"{number}.mp4").write_bytes(content + bytes(number))  # not copies of each other
+    prepare(
+        "folder", tmp_path / "raw", tmp_path / "set", Settings(size=64, min_face=48, min_blur=1.0, clips_per_identity=2)
+    )
+    assert len(list(read_rows(tmp_path / "set" / "manifest.parquet"))) == 2
+    assert [row["stage"] for row in read_rows(tmp_path / "set" / "dropped.parquet")] == ["enough"]
+
+
+def test_the_check_finds_what_was_changed_removed_or_added(raw, tmp_path):
+    prepare("folder", raw, tmp_path / "set", SMALL)
+    clips = tmp_path / "set" / "clips"
+    (clips / "a" / "take=20one_000.mp4").write_bytes(b"else")
+    (clips / "b" / "take=20one_000.npz").unlink()
+    (clips / "c" / "more.mp4").write_bytes(b"more")
+    assert check(tmp_path / "set")[1] == [
+        "clips/a/take=20one_000.mp4 is not as it was made",
+        "clips/b/take=20one_000.npz is missing",
+        "clips/c/more.mp4 is not in the manifest",
+    ]
+    assert main(["prepare", "--check", str(tmp_path / "set")]) == 1
+
+
+def test_two_runs_on_one_set_are_refused(raw, made):
+    with only_one(made, "prepare"), pytest.raises(TalkingFaceError, match="another prepare runs in"):
+        prepare("folder", raw, made, SMALL)
+
+
+def test_other_settings_on_one_set_are_refused(raw, made):
+    with pytest.raises(ConfigError, match="was begun with min_face 48"):
+        prepare("folder", raw, made, Settings(size=64, min_face=50, min_blur=1.0))
+
+
+def test_a_set_inside_its_own_source_is_refused(raw):
+    with pytest.raises(ConfigError, match="lies inside"):
+        prepare("folder", raw, raw / "set", SMALL)
+
+
+def test_an_unknown_layout_is_named_with_the_known_ones(raw, tmp_path, capsys):
+    assert main(["prepare", "foldr", str(raw), str(tmp_path / "set")]) == 1
+    assert "there is no layout 'foldr'; known: folder" in capsys.readouterr().err
+    assert not (tmp_path / "set").exists()
