@@ -36,7 +36,8 @@ class DeepConv3d(nn.Conv3d):
         weight = weight.transpose(1, 2).flatten(2, 3).flatten(0, 1)  # (out D, in D, k, k)
         bias = None if self.bias is None else self.bias.repeat_interleave(depth)
         maps = functional.conv2d(volume.flatten(1, 2), weight, bias, padding=kernel // 2)
-        return maps.unflatten(1, (self.out_channels, depth))
+        convolved: Tensor = maps.unflatten(1, (self.out_channels, depth))
+        return convolved
 
 
 class ConvBlock(nn.Module):
