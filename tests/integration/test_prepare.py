@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from media_files import make_video, tone
+from media_files import make_sound, make_video, tone
 from talkingface.cli import main
 from talkingface.core.errors import ConfigError, TalkingFaceError
 from talkingface.core.files import only_one
@@ -172,3 +172,17 @@ def test_an_unknown_layout_is_named_with_the_known_ones(raw, tmp_path, capsys):
     assert main(["prepare", "foldr", str(raw), str(tmp_path / "set")]) == 1
     assert "there is no layout 'foldr'; known: folder" in capsys.readouterr().err
     assert not (tmp_path / "set").exists()
+
+
+def test_emotions_and_sound_of_their_own_come_into_the_set(raw, tmp_path):
+    source = tmp_path / "mead"
+    for level in ("video/front/happy/level_2", "audio/happy/level_2"):
+        (source / "M003" / level).mkdir(parents=True)
+    silent = render_clip(3, 0, 60, 96, audio=False, framing=0.8).frames
+    make_video(source / "M003" / "video" / "front" / "happy" / "level_2" / "001.mp4", silent)
+    make_sound(source / "M003" / "audio" / "happy" / "level_2" / "001.m4a", tone(2.4))
+    prepare("mead", source, tmp_path / "set", SMALL)
+    (row,) = read_rows(tmp_path / "set" / "manifest.parquet")
+    assert (row["identity"], row["emotion"], row["intensity"], row["sound"]) == ("M003", "happy", 2, True)
+    (clip,), _ = scan_folder(tmp_path / "set")
+    assert (clip.emotion, clip.audio) == ("happy", True)

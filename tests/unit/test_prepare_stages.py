@@ -11,12 +11,13 @@ from talkingface.core.geometry import rotation
 from talkingface.metrics.head_pose import face_template
 from talkingface.prepare.choose import Span, choose, pieces
 from talkingface.prepare.jobs import find_copies, plan
-from talkingface.prepare.layouts import LAYOUTS, walk
+from talkingface.prepare.layouts import LAYOUTS
 from talkingface.prepare.look import Faces, Look, sharpness
 from talkingface.prepare.pose import PARTS, pose_of
 from talkingface.prepare.records import Source
 from talkingface.prepare.settings import Settings
 from talkingface.prepare.tracks import link
+from talkingface.prepare.trees import walk
 
 SETTINGS = Settings(size=64, min_face=80)
 SOURCE = Source(Path("anna/a.mp4"), "anna/a", "anna")

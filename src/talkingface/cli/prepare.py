@@ -12,6 +12,8 @@ from talkingface.cli.progress import clips_bar
 from talkingface.cli.usage import UsageError
 from talkingface.prepare.settings import Settings
 
+TREES = ("folder", "voxceleb1", "voxceleb2", "hdtf", "vfhq", "mead")
+
 
 def run(verb: str, arguments: list[str]) -> int:
     """Prepare a set, or verify one."""
@@ -74,7 +76,7 @@ def _parser(verb: str) -> argparse.ArgumentParser:
         "prepare --check set/",
     )
     add = parser.add_argument
-    add("layout", metavar="LAYOUT", nargs="?", help="kind of tree: folder (SRC/PERSON/**, or SRC/* with a person each)")
+    add("layout", metavar="LAYOUT", nargs="?", help=f"kind of tree: {', '.join(TREES)}")
     add("src", metavar="SRC", type=Path, nargs="?", help="folder of raw videos; it is only read")
     add("dst", metavar="DST", type=Path, nargs="?", help="the set to make")
     add("--check", metavar="DST", type=Path, help="verify a prepared set: files, hashes, lengths, splits")

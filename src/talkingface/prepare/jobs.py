@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from talkingface.core.files import write_text
-from talkingface.data.folder import split_of
+from talkingface.data.folder import SPLITS, split_of
 from talkingface.prepare.look import Detector
 from talkingface.prepare.records import Clip, Dropped, Outcome, Source
 from talkingface.prepare.settings import Settings
@@ -17,6 +17,7 @@ from talkingface.prepare.source import ENOUGH, prepare_source
 from talkingface.weights import sha256
 
 SHARES = (0.8, 0.1, 0.1)  # of people in train, val and test, where the layout has no splits
+DEVELOPMENT = (0.9, 0.1, 0.0)  # where it only sets the test apart
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def plan(sources: Iterable[Source], src: Path, copies: dict[Path, Path], setting
     """
 
     def job(group: Iterable[Source]) -> Job:
-        found = tuple(replace(one, split=one.split or split_of(one.identity, SHARES, settings.seed)) for one in group)
+        found = tuple(replace(one, split=_split(one, settings.seed)) for one in group)
         return Job(found, tuple(below(copies[one.path], src) if one.path in copies else "" for one in found))
 
     if not settings.clips_per_identity:
@@ -51,6 +52,12 @@ def plan(sources: Iterable[Source], src: Path, copies: dict[Path, Path], setting
         return
     for _, group in groupby(sources, key=lambda source: source.identity):
         yield job(sorted(group, key=lambda one: hashlib.sha256(f"{settings.seed}:{one.name}".encode()).digest()))
+
+
+def _split(source: Source, seed: int) -> str:
+    if source.split in SPLITS:
+        return source.split
+    return split_of(source.identity, DEVELOPMENT if source.split == "dev" else SHARES, seed)
 
 
 def find_copies(sources: Callable[[], Iterable[Source]]) -> tuple[dict[Path, Path], int]:
@@ -70,10 +77,11 @@ def find_copies(sources: Callable[[], Iterable[Source]]) -> tuple[dict[Path, Pat
             last = source.path
             sizes[_size(last)] += 1
     first: dict[str, Path] = {}
-    copies = {}
+    copies, last = {}, None
     for source in sources():
         size = _size(source.path)
-        if size and sizes[size] > 1 and source.path not in copies:
+        if size and sizes[size] > 1 and source.path != last:
+            last = source.path
             original = first.setdefault(sha256(source.path), source.path)
             if original != source.path:
                 copies[source.path] = original

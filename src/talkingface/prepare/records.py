@@ -15,7 +15,7 @@ class Source:
         path: the video.
         name: unique in the set, with slashes, of safe characters; clips are named after it.
         identity: the person, by the tree or the annotation.
-        split: train, val or test where the data set has official splits, else empty.
+        split: train, val or test where the data set says so, ``dev`` where only that it is not test, else empty.
         emotion: as labelled, else empty.
         intensity: of the emotion, 1 to 3 as MEAD has it; 0 where unknown.
         sound: a file of its own with the sound, where the video has none.
