@@ -5,9 +5,12 @@ from itertools import pairwise
 import pytest
 import torch
 
-from talkingface.convert import parts_from_checkpoint
+from talkingface.convert import convert_checkpoint, parts_from_checkpoint
 from talkingface.core.errors import ConfigError, WeightsError
+from talkingface.hub import save_model
 from talkingface.motion import FaceVid2VidMotion
+from talkingface.pipelines import load
+from talkingface.renderers import FaceVid2VidRenderer
 
 WIDTHS = (18 * 4, 6, 5, 4, 8)
 
@@ -58,6 +61,18 @@ def test_what_is_missing_is_named(motion):
 def test_another_number_of_keypoints_is_refused_with_both(motion):
     with pytest.raises(WeightsError, match=r"60 numbers \(20 keypoints\), and that of the stage 1 has 45"):
         parts_from_checkpoint("controltalk", checkpoint(20), motion)
+
+
+def test_a_converted_model_has_its_stage_1_and_can_be_loaded(motion, tmp_path):
+    renderer = FaceVid2VidRenderer(motion, size=64, width=0.0625, depth=2)
+    save_model(tmp_path / "stage1", {"motion_encoder": motion, "renderer": renderer}, {})
+    torch.save(checkpoint(), tmp_path / "lipControlNet.pt")
+    report = convert_checkpoint("controltalk", tmp_path / "lipControlNet.pt", tmp_path / "model", tmp_path / "stage1")
+    assert report.settings == {"mouth": 0.7}
+    assert "CC BY-NC" in report.licence
+    animator = load(tmp_path / "model", "cpu")
+    _, generator = animator.speech_parts()
+    assert torch.equal(generator.zero.bias, checkpoint()["out_fc.bias"])
 
 
 def test_stage_1_is_needed():

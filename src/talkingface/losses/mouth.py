@@ -65,13 +65,12 @@ def cut(images: Tensor, boxes: Tensor, size: int) -> Tensor:
         size: side of the result, in pixels.
 
     Returns:
-        ``(N, C, size, size)``.
+        ``(N, C, size, size)``, in the precision of the boxes.
     """
     height, width = images.shape[-2:]
     scale = boxes.new_tensor([width, height, width, height])
-    numbers = torch.arange(len(images), device=images.device, dtype=images.dtype)[:, None]
-    rows = torch.cat([numbers, (boxes * scale).to(images.dtype)], 1)
-    found: Tensor = roi_align(images, rows, size, aligned=True)
+    numbers = torch.arange(len(images), device=images.device, dtype=boxes.dtype)[:, None]
+    found: Tensor = roi_align(images.to(boxes.dtype), torch.cat([numbers, boxes * scale], 1), size, aligned=True)
     return found
 
 
