@@ -226,6 +226,10 @@ BUILTIN = {
     ("controls", "labels"): ("talkingface.controls:LabelControls", "landmarks, pose, place and size from label files"),
     ("controls", "landmarks"): ("talkingface.controls:LandmarkControls", "the same from 68 points by face-alignment"),
     ("controls", "mediapipe"): ("talkingface.controls:MediaPipeControls", "the same by MediaPipe's FaceLandmarker"),
+    ("controls", "tracker"): (
+        "talkingface.controls:TrackerControls",
+        "the same from files of your own tracker, with the coefficients of its 3DMM",
+    ),
     ("controls", "synthetic"): (
         "talkingface.evaluation:SyntheticControls",
         "the same of synthetic people, with their expression, by the face reader",
