@@ -1,6 +1,6 @@
 """Stage 2 alone: how well a generator learns to speak in a motion space that is known to be good.
 
-    python benchmarks/true_motion.py [--seeds 3] [--training-steps 2500]
+    python benchmarks/true_motion.py [--seeds 3] [--training-steps 2500] [--foreign-starts 0.5]
 
 The motion is the true one of synthetic people: expression, head pose, place of the nose and size of the face. No
 picture is drawn and no stage 1 takes part, so that nothing but the generator is judged. The sizes are those of the
@@ -153,6 +153,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--training-steps", type=int, default=2500)
+    parser.add_argument("--foreign-starts", type=float, default=0.5, help="as of ConformerDiffusion")
     options = parser.parse_args()
     torch.set_num_threads(1)
     seen, unseen = read_clips("train"), read_clips("test")
@@ -160,7 +161,8 @@ def main() -> None:
     def diffusion() -> Trainable:
         encoder = MelSpeech(dim=96, blocks=1, dropout=0.1)
         sizes = {"dim": 192, "blocks": 2, "static": 24, "hidden": 48, "dropout": 0.1}
-        return encoder, ConformerDiffusion(TrueMotion(), encoder, teacher_forcing=True, **sizes)
+        taught = {"teacher_forcing": True, "foreign_starts": options.foreign_starts}
+        return encoder, ConformerDiffusion(TrueMotion(), encoder, **taught, **sizes)
 
     def regression() -> Trainable:
         encoder = MelSpeech(dim=96, blocks=1, dropout=0.1)

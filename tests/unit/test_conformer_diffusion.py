@@ -149,6 +149,29 @@ def test_speech_is_withheld_from_the_named_share_of_clips_in_training_only():
     assert withheld[1] == 0
 
 
+def test_training_tells_the_named_share_of_clips_the_start_of_another():
+    part = build(foreign_starts=0.3, attributes=[])
+    starts: list[Tensor] = []
+    part.start_code.register_forward_pre_hook(lambda _, told: starts.append(told[0]))
+    own, draw = torch.arange(1000.0)[:, None].expand(-1, WIDTH), torch.Generator().manual_seed(0)
+    many = Condition(torch.zeros(1000, FRAMES, HEARD), own, torch.zeros(1000, CODE))
+    part.motion_range.fit(torch.tensor([[-1.0], [1.0]]).expand(-1, WIDTH))
+    with torch.no_grad():
+        part.train().loss(torch.zeros(1000, FRAMES, WIDTH), many, draw)
+        part.eval().loss(torch.zeros(1000, FRAMES, WIDTH), many, draw)
+    told = [part.motion_range.restore(start) for start in starts]
+    foreign = ~torch.isclose(told[0], own).all(-1)
+    assert foreign.float().mean().item() == pytest.approx(0.3, abs=0.05)
+    torch.testing.assert_close(told[0][foreign], own.roll(1, 0)[foreign])
+    torch.testing.assert_close(told[1], own)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_a_share_of_foreign_starts_that_is_none_is_refused(share):
+    with pytest.raises(ConfigError, match=r"foreign_starts must be in \[0, 1\]"):
+        build(foreign_starts=share)
+
+
 @pytest.mark.parametrize("share", [-0.1, 1.0])
 def test_a_share_of_clips_that_is_none_is_refused(share):
     with pytest.raises(ConfigError, match=r"\[0, 1\)"):

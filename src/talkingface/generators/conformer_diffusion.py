@@ -47,6 +47,8 @@ class ConformerDiffusion(MotionGenerator):
         teacher_forcing: train on true attributes, as the paper has it, or on predicted ones, as the released code.
         condition_dropout: share of training clips whose speech is withheld, in ``[0, 1)``; above 0, sampling takes
             ``guidance`` (Ho and Salimans 2022).
+        foreign_starts: share of training clips that are told the start of another clip, in ``[0, 1]``. Above 0, place
+            and size are taken from what is told; at 0 a start that always agrees with them is believed instead.
         emotions: names of emotions, see :class:`EmotionCondition`; none makes a generator that cannot be told any.
         emotion_dropout: share of training clips whose emotion is withheld, in ``(0, 1)``.
 
@@ -70,16 +72,20 @@ class ConformerDiffusion(MotionGenerator):
         hidden: int = 128,
         teacher_forcing: bool = False,
         condition_dropout: float = 0.0,
+        foreign_starts: float = 0.0,
         emotions: Sequence[str] = (),
         emotion_dropout: float = 0.1,
     ) -> None:
         super().__init__()
         if not 0 <= condition_dropout < 1:
             raise ConfigError(f"condition_dropout must be in [0, 1), got {condition_dropout}.")
+        if not 0 <= foreign_starts <= 1:
+            raise ConfigError(f"foreign_starts must be in [0, 1], got {foreign_starts}.")
         spec, trunk = motion_encoder.spec, motion_encoder.image_encoder
         self.spec = spec
         self.teacher_forcing = teacher_forcing
         self.condition_dropout = condition_dropout
+        self.foreign_starts = foreign_starts
         self.schedule = NoiseSchedule()
         self.motion_range = MotionRange(*spec.slices.values())
         self.adapter = VarianceAdapter(audio_encoder.dim, attributes, hidden)
@@ -114,14 +120,17 @@ class ConformerDiffusion(MotionGenerator):
             motion: ``(B, T, D)``.
             condition: with true ``controls`` where there are any; NaN marks frames without. The emotion is that of
                 the motion itself.
-            generator: draws steps and noise, and in training the clips whose speech or emotion is withheld.
+            generator: draws steps and noise, and in training the clips whose speech or emotion is withheld or whose
+                start is another's.
         """
         pair = training_pair(self.schedule, self.motion_range.normalise(motion), generator)
         if self.unheard is not None and self.training:
-            device = motion.device if generator is None else generator.device
-            drawn = torch.rand(len(motion), 1, 1, device=device, generator=generator).to(motion.device)
-            withheld = drawn < self.condition_dropout
+            withheld = _drawn(self.condition_dropout, motion, generator)[:, None, None]
             condition = replace(condition, audio=torch.where(withheld, self.unheard, condition.audio))
+        if self.foreign_starts and self.training:
+            foreign = _drawn(self.foreign_starts, motion, generator)[:, None]
+            start = condition.start_motion
+            condition = replace(condition, start_motion=torch.where(foreign, start.roll(1, 0), start))
         if self.emotion is not None:
             track = self.emotion.shown(motion)
             track = self.emotion.withhold(track, generator) if self.training else track
@@ -234,3 +243,9 @@ class ConformerDiffusion(MotionGenerator):
         told = self.fuse(torch.cat([fixed, self.noisy_code(noised), when], dim=-1))
         recognised: Tensor = self.out(self.conformer(told, positions))
         return recognised
+
+
+def _drawn(share: float, clips: Tensor, generator: Generator | None) -> Tensor:
+    """Which of ``clips`` ``(B, …)`` are among a share of them, ``(B,)`` bool."""
+    device = clips.device if generator is None else generator.device
+    return torch.rand(len(clips), device=device, generator=generator).to(clips.device) < share
