@@ -59,7 +59,7 @@ def test_a_mouth_out_of_range_is_refused(alpha):
 
 
 def test_the_mouth_of_a_video_cannot_be_taken_over(video):
-    with pytest.raises(ConfigError, match="number or a .csv file"):
+    with pytest.raises(ConfigError, match=r"number or a \.csv file"):
         read_controls({"mouth": video}, 2, ("mouth",), Reader({}))
 
 
