@@ -179,6 +179,20 @@ def test_variants_are_compared_with_the_first_on_the_same_clips(plan):
     assert table.best(table.columns[0]) == frozenset()
 
 
+def test_a_variant_without_a_task_is_left_out_where_the_task_is_judged(plan):
+    states = states_of(plan)  # as a generator without controls among others that are told pose and place
+    for state in states:
+        if state.cell.variant.name == "better":
+            state.result["rows"] = [row for row in state.result["rows"] if row["task"] == "self"]
+    assert list(differences(plan, states)) == [("psnr", "better")]
+    table = interval_table(plan, states)
+    assert {name: list(cells) for name, cells in table.rows.items()} == {
+        "the plain one": ["psnr", "cross/ssim"],
+        "the better one": ["psnr"],
+    }
+    assert table.markdown().splitlines()[5].endswith("| — |")
+
+
 def test_nothing_is_compared_before_there_is_something(plan):
     assert difference_table(plan, states_of(plan, waiting=("better seed 0", "better seed 1"))) is None
     assert interval_table(plan, states_of(plan, waiting=[cell.name for cell in plan.cells()])) is None

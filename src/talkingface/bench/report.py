@@ -95,7 +95,8 @@ def interval_table(plan: Plan, states: Sequence[CellState]) -> Table | None:
     for variant in plan.variants:
         own = pooled_rows(states, variant.name)
         if own and names:
-            found = {name: estimate(of_task(own, name), metric_of(name), variant.name) for name in names}
+            judged = {name: some for name in names if (some := of_task(own, name))}
+            found = {name: estimate(some, metric_of(name), variant.name) for name, some in judged.items()}
             rows[variant.label] = {name: Cell(one.mean, (one.low, one.high)) for name, one in found.items()}
     if not rows:
         return None
@@ -146,9 +147,10 @@ def differences(plan: Plan, states: Sequence[CellState]) -> dict[tuple[str, str]
         return {}
     found = {}
     for column in clip_columns(plan, states):
-        for other in (variant.name for variant in others if rows[variant.name]):
-            both = of_task([*rows[other], *rows[first.name]], column)
-            (found[column, other],) = paired_differences(both, metric_of(column), other, [first.name])
+        ours = of_task(rows[first.name], column)
+        for other in (variant.name for variant in others):
+            if ours and (theirs := of_task(rows[other], column)):  # not every variant can be told pose or place
+                found[column, other] = paired_differences([*theirs, *ours], metric_of(column), other, [first.name])[0]
     return dict(zip(found, corrected(list(found.values())), strict=True))
 
 
