@@ -95,7 +95,8 @@ def test_perceptual_network_stays_out_of_checkpoints_and_training_mode(vgg16):
 
 
 def test_a_part_says_which_file_it_was_given(vgg16):
-    assert VGG16Perceptual(weights=str(vgg16)).config["init_args"] == {"weights": str(vgg16)}
+    told = {"weights": str(vgg16), "scales": [1.0, 0.5, 0.25, 0.125]}
+    assert VGG16Perceptual(weights=str(vgg16)).config["init_args"] == told
 
 
 def test_a_missing_network_names_the_command_that_gets_it(monkeypatch, tmp_path):

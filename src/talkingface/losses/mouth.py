@@ -47,8 +47,8 @@ def mouth_mask(landmarks: Tensor, size: int) -> Tensor:
 
     >>> points = torch.full((1, 68, 2), 0.5)
     >>> points[0, 8, 1], points[0, 48, 0], points[0, 54, 0] = 0.7, 0.4, 0.6
-    >>> mouth_mask(points, 8)[0, 0].sum((0, 1)).item()  # 2 columns of 3 rows
-    6
+    >>> mouth_mask(points, 8)[0, 0].sum((0, 1)).item()  # 2 columns of 2 rows
+    4
     """
     box = mouth_boxes(landmarks)[:, :, None, None]
     centre = (torch.arange(size, device=landmarks.device) + 0.5) / size
