@@ -145,6 +145,31 @@ def test_other_labels_never_meet_old_tracks():
         assert (told == 2 * value - 1).all()
 
 
+class Network(Sees):
+    """A reader whose network file was replaced by another of the same name."""
+
+    def __init__(self, content: str) -> None:
+        super().__init__()
+        self.content = content
+
+    @property
+    def config(self):
+        return Sees().config
+
+    def fingerprint(self):
+        return self.content
+
+    def read(self, clip, frames=None):
+        found = super().read(clip, frames)
+        return {name: track + float(self.content) for name, track in found.items()}
+
+
+def test_another_network_of_the_same_name_never_meets_old_tracks():
+    clip = Spoken(render_clip(3, 1, frames=6, size=64, audio=False).frames)
+    first, second = (encoded(clip, Network(content))[1] for content in ("1", "2"))
+    torch.testing.assert_close(second, first + 2)  # landmarks span two units of motion
+
+
 def test_gaps_in_encoded_clips_are_filled():
     frames = render_clip(3, 1, frames=20, size=64, audio=False).frames.copy()
     frames[15:18] = 0  # over the border of two batches

@@ -84,6 +84,10 @@ class MotionEncoder(Component):
         """
         return None
 
+    def fingerprint(self) -> str:
+        """What motion depends on beside configuration and weights, as a reader's network; here nothing."""
+        return ""
+
     def motion_of(self, code: ImageCode) -> Tensor:
         """Motion ``(N, D)`` of a picture that the shared trunk has already seen.
 
@@ -256,6 +260,10 @@ class MotionGenerator(Component):
 
 class ControlReader(Component):
     """Where the control tracks of a clip, and its landmarks, come from: label files, another network."""
+
+    def fingerprint(self) -> str:
+        """What readings of pictures depend on beside the configuration, as networks in files do; here nothing."""
+        return ""
 
     @abstractmethod
     def read(self, clip: Path | None, frames: NDArray[np.uint8] | None = None) -> dict[str, Tensor]:

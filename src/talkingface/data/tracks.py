@@ -1,10 +1,11 @@
 """What frozen encoders see in a clip, kept on disk: motion and code of each frame, features of the speech.
 
-Both are named after what they depend on: the encoder's configuration and weights, and the content of the clip, labels
-included where they tell its motion. So a changed encoder or clip never meets a stale track, and another audio encoder
+Both are named after what they depend on: the encoder's configuration and weights, those of a network that reads faces
+for it, and the content of the clip, labels included where they tell its motion. So a changed encoder or clip never meets a stale track, and another audio encoder
 leaves the motion as it is.
 """
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -154,6 +155,11 @@ class TrackCache:
                     unreadable[clip.clip_id] = str(error)
         return unreadable
 
+    @functools.cached_property
+    def _network(self) -> bytes:
+        """What else pictures are looked at with; hashing it may take a second."""
+        return self.motion_encoder.fingerprint().encode()
+
     def _told(self, clip: SpokenClip) -> Tensor | None:
         """Motion ``(T, D)`` that the labels of a clip tell; ``None`` where it has to be looked for."""
         if not self.motion_encoder.labels or self._labels_of is None:
@@ -162,8 +168,9 @@ class TrackCache:
 
     def _files(self, clip: SpokenClip, told: Tensor | None) -> tuple[Path, Path]:
         name = clip.fingerprint()
-        labels = "" if told is None else f"-{hashlib.sha256(told.contiguous().numpy().tobytes()).hexdigest()[:16]}"
-        return self._motion / f"{name}{labels}.npy", self._speech / f"{name}.npy"
+        source = self._network if told is None else told.contiguous().numpy().tobytes()
+        suffix = f"-{hashlib.sha256(source).hexdigest()[:16]}" if source else ""
+        return self._motion / f"{name}{suffix}.npy", self._speech / f"{name}.npy"
 
     def _seen_shape(self, clip: SpokenClip) -> tuple[int, ...]:
         return len(clip), self._width

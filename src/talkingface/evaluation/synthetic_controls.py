@@ -10,7 +10,8 @@ from torch import Tensor
 from talkingface.core.geometry import euler
 from talkingface.core.interfaces import ControlReader
 from talkingface.core.media import VideoReader
-from talkingface.evaluation.face_reader import read_faces
+from talkingface.evaluation.face_reader import WEIGHTS, read_faces
+from talkingface.weights import sha256
 
 BATCH = 64  # frames of a clip held at once
 
@@ -28,6 +29,10 @@ class SyntheticControls(ControlReader):
     def __init__(self, *, device: str = "cpu") -> None:
         super().__init__()
         self.device = device
+
+    def fingerprint(self) -> str:
+        """The face reader's weights."""
+        return sha256(WEIGHTS)
 
     def read(self, clip: Path | None, frames: NDArray[np.uint8] | None = None) -> dict[str, Tensor]:
         """See :meth:`ControlReader.read`; the centre square is looked at."""

@@ -32,6 +32,10 @@ class ExplicitMotion(MotionEncoder):
         """See :meth:`MotionEncoder.of_labels`."""
         return self.measured(labels) if all(name in labels for name in self.labels) else None
 
+    def fingerprint(self) -> str:
+        """That of the reader."""
+        return "" if self.reader is None else self.reader.fingerprint()
+
     def forward(self, image: Tensor) -> Tensor:
         """``(N, 3, H, W)`` in ``[-1, 1]`` → ``(N, D)``, NaN where no face is found.
 
