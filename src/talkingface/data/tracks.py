@@ -1,8 +1,8 @@
 """What frozen encoders see in a clip, kept on disk: motion and code of each frame, features of the speech.
 
 Both are named after what they depend on: the encoder's configuration and weights, those of a network that reads faces
-for it, and the content of the clip, labels included where they tell its motion. So a changed encoder or clip never meets a stale track, and another audio encoder
-leaves the motion as it is.
+for it, and the content of the clip, labels included where they tell its motion. So a changed encoder or clip never
+meets a stale track, and another audio encoder leaves the motion as it is.
 """
 
 import functools
