@@ -6,6 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from talkingface import hub
+from talkingface.audio import MelSpeech
+from talkingface.generators import Audio2Exp, Regression
+from talkingface.motion import FaceVid2VidMotion
+from talkingface.renderers import FaceVid2VidRenderer
+
 LAYERS, CHANNELS = 4, 32  # hidden states of the toys and their width
 TOY_SIZE = {"layers": LAYERS, "channels": CHANNELS}
 
@@ -47,3 +53,15 @@ def murmur(samples: int, batch: int = 1, seed: int = 0) -> Tensor:
     noise = torch.randn(batch, samples, generator=torch.Generator().manual_seed(seed))
     swell = 0.5 + 0.5 * torch.sin(2 * torch.pi * 4 * torch.arange(samples) / 16000)
     return (0.1 * noise * swell).clamp(-1, 1)
+
+
+def save_editor(folder: Path) -> None:
+    """Models of 32 px with random weights: ``editor`` edits expressions by speech, ``other`` makes them."""
+    torch.manual_seed(0)
+    motion, audio = FaceVid2VidMotion(size=32, width=0.0625, depth=2), MelSpeech(dim=8, blocks=0)
+    stage1 = {"motion_encoder": motion, "renderer": FaceVid2VidRenderer(motion, size=32, width=0.0625, depth=2)}
+    editor = Audio2Exp(motion, audio)
+    torch.nn.init.normal_(editor.zero.weight, std=0.5)
+    hub.save_model(folder / "editor", {**stage1, "audio_encoder": audio, "motion_generator": editor}, {})
+    other = Regression(motion, audio, dim=8, blocks=1)
+    hub.save_model(folder / "other", {**stage1, "audio_encoder": audio, "motion_generator": other}, {})

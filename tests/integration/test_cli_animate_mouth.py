@@ -6,16 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from speech_toys import murmur
-from talkingface import hub
-from talkingface.audio import MelSpeech
+from speech_toys import murmur, save_editor
 from talkingface.cli.main import main
 from talkingface.core.media import VideoReader, write_audio, write_picture
 from talkingface.data.synthetic import render_clip
-from talkingface.generators import Audio2Exp, Regression
-from talkingface.motion import FaceVid2VidMotion
 from talkingface.pipelines import load
-from talkingface.renderers import FaceVid2VidRenderer
 
 FRAMES = 140  # more than a window
 
@@ -24,14 +19,7 @@ FRAMES = 140  # more than a window
 def models(tmp_path_factory) -> Path:
     """A folder with a model that edits, one that does not, a portrait and a speech."""
     folder = tmp_path_factory.mktemp("models")
-    torch.manual_seed(0)
-    motion, audio = FaceVid2VidMotion(size=32, width=0.0625, depth=2), MelSpeech(dim=8, blocks=0)
-    stage1 = {"motion_encoder": motion, "renderer": FaceVid2VidRenderer(motion, size=32, width=0.0625, depth=2)}
-    editor = Audio2Exp(motion, audio)
-    torch.nn.init.normal_(editor.zero.weight, std=0.5)
-    hub.save_model(folder / "editor", {**stage1, "audio_encoder": audio, "motion_generator": editor}, {})
-    other = Regression(motion, audio, dim=8, blocks=1)
-    hub.save_model(folder / "other", {**stage1, "audio_encoder": audio, "motion_generator": other}, {})
+    save_editor(folder)
     write_picture(folder / "face.png", render_clip(0, 1, 1, 32, audio=False).frames[0])
     write_audio(folder / "speech.wav", murmur(FRAMES * 640)[0].numpy())
     return folder

@@ -7,17 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from speech_toys import murmur
-from talkingface import hub
-from talkingface.audio import MelSpeech
+from speech_toys import murmur, save_editor
 from talkingface.cli.main import main
 from talkingface.core.errors import ConfigError, MediaError
 from talkingface.core.media import VideoReader, VideoWriter, read_audio, write_audio
 from talkingface.data.synthetic import render_clip
-from talkingface.generators import Audio2Exp, Regression
-from talkingface.motion import FaceVid2VidMotion
 from talkingface.pipelines import load, trail
-from talkingface.renderers import FaceVid2VidRenderer
 
 FRAMES, LEFT, TOP, SIDE = 20, 40, 10, 64  # of the video, and where its face's picture lies in 96 x 144
 DARK = (6, 7)  # frames without a face
@@ -29,14 +24,7 @@ POINTS = torch.tensor([[26.0, 24], [38, 24], [32, 32], [27, 40], [37, 40]]) + to
 def models(tmp_path_factory) -> Path:
     """A folder with a model that edits, one that does not, a video and a speech."""
     folder = tmp_path_factory.mktemp("models")
-    torch.manual_seed(0)
-    motion, audio = FaceVid2VidMotion(size=32, width=0.0625, depth=2), MelSpeech(dim=8, blocks=0)
-    stage1 = {"motion_encoder": motion, "renderer": FaceVid2VidRenderer(motion, size=32, width=0.0625, depth=2)}
-    editor = Audio2Exp(motion, audio)
-    torch.nn.init.normal_(editor.zero.weight, std=0.5)
-    hub.save_model(folder / "editor", {**stage1, "audio_encoder": audio, "motion_generator": editor}, {})
-    other = Regression(motion, audio, dim=8, blocks=1)
-    hub.save_model(folder / "other", {**stage1, "audio_encoder": audio, "motion_generator": other}, {})
+    save_editor(folder)
     frames = np.random.default_rng(0).integers(60, 90, (FRAMES, 96, 144, 3), np.uint8)
     frames[:, TOP : TOP + SIDE, LEFT : LEFT + SIDE] = render_clip(0, 1, FRAMES, SIDE, audio=False).frames
     frames[list(DARK)] = 0

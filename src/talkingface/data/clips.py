@@ -3,6 +3,7 @@
 import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -239,16 +240,12 @@ class FolderClips(ClipModule):
         seed: int = 0,
     ) -> None:
         super().__init__(size, frames, batch_size, windows_per_clip, val_windows_per_clip, workers, seed)
-        self.root = root
-        self.manifest = manifest
         self.controls = controls
-        self._found: list[ClipFile] | None = None
+        self._folder = SpokenFolder(root, manifest, seed)
 
     def clips(self, split: Split) -> Sequence[SpokenClip]:
         """The clips of one split that have sound; files that do not decode were named and left out."""
-        if self._found is None:
-            self._found = spoken_clips(self.root, self.manifest, self.seed)
-        return [clip for clip in self._found if clip.split == split]
+        return self._folder.clips(split)
 
     def controls_of(self, clip: ClipFile) -> dict[str, Tensor]:
         """What the reader says of the clip, NaN without one."""
@@ -265,16 +262,28 @@ class FolderClips(ClipModule):
         return clip.emotion
 
 
-def spoken_clips(root: Path, manifest: Path | None, seed: int) -> list[ClipFile]:
-    """The clips of a folder that have sound; the others are counted, and files that do not decode are named.
+class SpokenFolder:
+    """The clips of a folder that have sound, looked for when they are first asked for.
 
     Args:
         root, manifest, seed: as for :func:`~talkingface.data.folder.scan_folder`.
     """
-    found, summary = scan_folder(root, manifest, seed=seed)
-    rank_zero_info(str(summary))
-    silent = Counter(clip.split for clip in found if not clip.audio)
-    if silent:
-        shares = ", ".join(f"{name} {silent[name]}" for name in SPLITS)
-        rank_zero_info(f"{silent.total()} clips have no sound and are left out: {shares}")
-    return [clip for clip in found if clip.audio]
+
+    def __init__(self, root: Path, manifest: Path | None, seed: int) -> None:
+        self._asked = root, manifest, seed
+
+    def clips(self, split: Split) -> list[ClipFile]:
+        """The clips of one split."""
+        return [clip for clip in self._found if clip.split == split]
+
+    @cached_property
+    def _found(self) -> list[ClipFile]:
+        """Those with sound; the others are counted, and files that do not decode are named."""
+        root, manifest, seed = self._asked
+        found, summary = scan_folder(root, manifest, seed=seed)
+        rank_zero_info(str(summary))
+        silent = Counter(clip.split for clip in found if not clip.audio)
+        if silent:
+            shares = ", ".join(f"{name} {silent[name]}" for name in SPLITS)
+            rank_zero_info(f"{silent.total()} clips have no sound and are left out: {shares}")
+        return [clip for clip in found if clip.audio]

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from talkingface.core.errors import ConfigError
-from talkingface.data.clips import spoken_clips
-from talkingface.data.folder import ClipFile
+from talkingface.data.clips import SpokenFolder
 from talkingface.data.modules import WindowModule
 from talkingface.data.rendered import RenderedSet, Split, render_set
 from talkingface.data.sync import SHORTEST, SeenAndHeard, SyncDataset
@@ -111,12 +110,8 @@ class FolderSync(SyncModule):
         seed: int = 0,
     ) -> None:
         super().__init__(size, batch_size, windows_per_clip, val_windows_per_clip, workers, seed)
-        self.root = root
-        self.manifest = manifest
-        self._found: list[ClipFile] | None = None
+        self._folder = SpokenFolder(root, manifest, seed)
 
     def clips(self, split: Split) -> Sequence[SeenAndHeard]:
         """The clips of one split that have sound; files that do not decode were named and left out."""
-        if self._found is None:
-            self._found = spoken_clips(self.root, self.manifest, self.seed)
-        return [clip for clip in self._found if clip.split == split]
+        return self._folder.clips(split)

@@ -11,6 +11,7 @@ from talkingface.core.errors import ConfigError
 from talkingface.core.interfaces import AudioEncoder, MotionEncoder, MotionGenerator
 from talkingface.core.records import Condition
 from talkingface.diffusion import check_prefix
+from talkingface.generators.draws import drawn
 from talkingface.generators.normalisation import MotionRange, load_made_for
 from talkingface.generators.variance import check_controls
 
@@ -119,11 +120,10 @@ class Audio2Exp(MotionGenerator):
         Returns:
             Motion ``(B, T, D)``.
         """
-        device = motion.device if generator is None else generator.device
-        drawn = torch.rand(len(motion), 1, 1, device=device, generator=generator).to(motion.device)
+        first_closed = drawn(SILENT_SHARE, motion, generator)[:, None, None]
         silence = self.silence().expand(*motion.shape[:2], -1)
         closed = self.edit(motion, silence, mouth)
-        return self.edit(torch.where(drawn < SILENT_SHARE, closed, motion), speech, mouth)
+        return self.edit(torch.where(first_closed, closed, motion), speech, mouth)
 
     def loss(self, motion: Tensor, condition: Condition, generator: Generator | None = None) -> dict[str, Tensor]:
         """``expression``: squared error, within its range, of what full speech makes of the motion that is edited.

@@ -21,6 +21,7 @@ from talkingface.diffusion import (
     standard_normal,
     training_pair,
 )
+from talkingface.generators.draws import drawn
 from talkingface.generators.emotion import EMOTION, EmotionCondition
 from talkingface.generators.normalisation import MotionRange, load_made_for
 from talkingface.generators.variance import ATTRIBUTES, VarianceAdapter, check_controls
@@ -125,10 +126,10 @@ class ConformerDiffusion(MotionGenerator):
         """
         pair = training_pair(self.schedule, self.motion_range.normalise(motion), generator)
         if self.unheard is not None and self.training:
-            withheld = _drawn(self.condition_dropout, motion, generator)[:, None, None]
+            withheld = drawn(self.condition_dropout, motion, generator)[:, None, None]
             condition = replace(condition, audio=torch.where(withheld, self.unheard, condition.audio))
         if self.foreign_starts and self.training:
-            foreign = _drawn(self.foreign_starts, motion, generator)[:, None]
+            foreign = drawn(self.foreign_starts, motion, generator)[:, None]
             start = condition.start_motion
             condition = replace(condition, start_motion=torch.where(foreign, start.roll(1, 0), start))
         if self.emotion is not None:
@@ -243,9 +244,3 @@ class ConformerDiffusion(MotionGenerator):
         told = self.fuse(torch.cat([fixed, self.noisy_code(noised), when], dim=-1))
         recognised: Tensor = self.out(self.conformer(told, positions))
         return recognised
-
-
-def _drawn(share: float, clips: Tensor, generator: Generator | None) -> Tensor:
-    """Which of ``clips`` ``(B, …)`` are among a share of them, ``(B,)`` bool."""
-    device = clips.device if generator is None else generator.device
-    return torch.rand(len(clips), device=device, generator=generator).to(clips.device) < share

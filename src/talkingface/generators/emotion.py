@@ -9,6 +9,7 @@ from torch.nn import functional
 from talkingface.core.errors import ConfigError, did_you_mean
 from talkingface.core.keypoints import LIPS
 from talkingface.core.motion_spec import MotionSpec
+from talkingface.generators.draws import drawn
 from talkingface.generators.normalisation import divisor
 
 EMOTION = "emotion"  # name of the control track
@@ -114,9 +115,7 @@ class EmotionCondition(nn.Module):
 
     def withhold(self, track: Tensor, generator: Generator | None) -> Tensor:
         """A track ``(B, T, E)`` with all of a clip unknown (NaN) for the share of clips that training withholds."""
-        device = track.device if generator is None else generator.device
-        drawn = torch.rand(len(track), 1, 1, device=device, generator=generator).to(track.device)
-        return track.masked_fill(drawn < self.dropout, torch.nan)
+        return track.masked_fill(drawn(self.dropout, track, generator)[:, None, None], torch.nan)
 
     def forward(self, track: Tensor, scale: Tensor) -> Tensor:
         """Code of what is told.

@@ -7,12 +7,13 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
+from torchvision.ops import box_iou
 
 from talkingface.prepare.look import Look
 from talkingface.prepare.pose import pose_of
 from talkingface.prepare.records import Dropped, Source
 from talkingface.prepare.settings import Settings
-from talkingface.prepare.tracks import Track, link, overlap
+from talkingface.prepare.tracks import Track, link
 
 FPS = 25
 INSIDE = 0.75  # share of the face box that must lie in the crop; MTCNN's boxes reach over the frame's border
@@ -153,7 +154,7 @@ def _share_inside(boxes: Tensor, crop: Tensor) -> Tensor:
 
 def _meant(tracks: Sequence[Track], box: Tensor) -> list[Track]:
     """The track that covers the data set's box best, if any does."""
-    shared = [float(overlap(track.boxes, box[None]).mean()) for track in tracks]
+    shared = [float(box_iou(track.boxes, box[None]).mean()) for track in tracks]
     return [tracks[shared.index(max(shared))]] if shared and max(shared) > 0.1 else []
 
 

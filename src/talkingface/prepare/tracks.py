@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torchvision.ops import box_iou
 
 from talkingface.prepare.look import Faces
 
@@ -49,7 +50,7 @@ def link(samples: Sequence[Faces]) -> list[Track]:
     for number, sample in enumerate(samples):
         running = [track for track in running if number - tracks[track][-1][0] <= MISSED + 1]
         last = [samples[step].boxes[face] for step, face in (tracks[track][-1] for track in running)]
-        shared = overlap(torch.stack(last), sample.boxes) if last else torch.zeros(0, len(sample.boxes))
+        shared = box_iou(torch.stack(last), sample.boxes) if last else torch.zeros(0, len(sample.boxes))
         free = set(range(len(sample.boxes)))
         while shared.numel() and shared.max() > OVERLAP:
             row, face = divmod(int(shared.argmax()), shared.shape[1])
@@ -67,18 +68,3 @@ def _track(samples: Sequence[Faces], steps: list[tuple[int, int]]) -> Track:
         return torch.stack([getattr(samples[step], name)[face] for step, face in steps])
 
     return Track([samples[step].frame for step, _ in steps], column("boxes"), column("points"), column("blur"))
-
-
-def overlap(boxes: Tensor, others: Tensor) -> Tensor:
-    """Intersection over union of boxes ``(n, 4)`` with others ``(m, 4)``, ``(n, m)``.
-
-    >>> boxes = torch.tensor([[1.0, 0.0, 2.0, 2.0], [5.0, 5.0, 6.0, 6.0]])
-    >>> overlap(torch.tensor([[0.0, 0.0, 2.0, 2.0]]), boxes).tolist()
-    [[0.5, 0.0]]
-    """
-    inner = torch.minimum(boxes[:, None, 2:], others[None, :, 2:]) - torch.maximum(
-        boxes[:, None, :2], others[None, :, :2]
-    )
-    shared = inner.clamp(min=0).prod(-1)
-    area, other = ((box[:, 2:] - box[:, :2]).prod(-1) for box in (boxes, others))
-    return shared / (area[:, None] + other[None] - shared).clamp(min=1e-9)

@@ -4,17 +4,13 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-import lightning as L
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from talkingface._version import __version__
-from talkingface.core.component import public_path
 from talkingface.core.errors import ConfigError, did_you_mean
 from talkingface.core.interfaces import Discriminator, ImageCode, MotionEncoder, Renderer
-from talkingface.core.provenance import CHECKPOINT_FORMAT, git_commit
 from talkingface.core.records import PairBatch, RenderOutput, Source
 from talkingface.data import PairModule
 from talkingface.losses import PerceptualLoss, pyramid_loss
@@ -22,7 +18,8 @@ from talkingface.metrics import PSNR, SSIM, FrameMetric, to_pixels
 from talkingface.tasks.adversarial import ADVERSARIAL_LOSSES, check_game, play
 from talkingface.tasks.identity import IdentityLosses
 from talkingface.tasks.keypoints import KEYPOINT_LOSSES, KeypointLosses
-from talkingface.tasks.optim import Adam, check_gradients, clip_by_group, joint_optimizer
+from talkingface.tasks.optim import Adam, joint_optimizer
+from talkingface.tasks.task import Task
 from talkingface.tasks.terms import MotionTerms
 
 # name of a loss that needs a part → that argument of the task
@@ -42,7 +39,7 @@ ROWS = {
 }
 
 
-class Reconstruction(L.LightningModule):
+class Reconstruction(Task):
     """Learn motion by reconstruction: source frame + motion of the driving frame → driving frame.
 
     Args:
@@ -63,6 +60,8 @@ class Reconstruction(L.LightningModule):
     Raises:
         ConfigError: for an unknown loss, one whose part is missing, or losses that make no sense together.
     """
+
+    suspects = "pictures"
 
     def __init__(
         self,
@@ -193,34 +192,10 @@ class Reconstruction(L.LightningModule):
             players["estimator"] = ([*self.identity.estimator.parameters()], self.identity.player)
         return joint_optimizer(players)
 
-    def configure_gradient_clipping(
-        self,
-        optimizer: Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """Clip each player on its own."""
-        clip_by_group(optimizer, gradient_clip_val, gradient_clip_algorithm)
-
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Stop at the first step that would write NaN into the weights."""
-        # mixed precision scales the loss, meets infinities by design, and skips those steps itself
-        if self.trainer.precision != "16-mixed":
-            check_gradients(optimizer, self.global_step, "pictures")
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Describe the parts in plain JSON, so that the checkpoint can be exported without the recipe."""
         parts = {"motion_encoder": self.motion_encoder.config, "renderer": self.renderer.config}
-        checkpoint["talkingface"] = {
-            "format": CHECKPOINT_FORMAT,
-            "version": __version__,
-            "git": git_commit(),
-            "config": {
-                "class_path": public_path(type(self)),
-                "init_args": {**parts, "loss_weights": self.loss_weights},
-            },
-            "parts": parts,
-        }
+        checkpoint["talkingface"] = self.description(parts, {**parts, "loss_weights": self.loss_weights})
 
     def _judge(self, batch: PairBatch, stage: str) -> None:
         appearance, motion = self.look(batch)

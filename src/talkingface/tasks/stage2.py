@@ -3,20 +3,18 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
 
-import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from talkingface._version import __version__
-from talkingface.core.component import WEIGHTS_NAME, Component, public_path
+from talkingface.core.component import WEIGHTS_NAME, Component
 from talkingface.core.errors import ConfigError
 from talkingface.core.frozen import Frozen
 from talkingface.core.interfaces import AudioEncoder, MotionEncoder, MotionGenerator
-from talkingface.core.provenance import CHECKPOINT_FORMAT, git_commit
 from talkingface.hub import find_model, load_model
-from talkingface.tasks.optim import Adam, check_gradients, clip_by_group, joint_optimizer
+from talkingface.tasks.optim import Adam, joint_optimizer
+from talkingface.tasks.task import Task
 from talkingface.weights import sha256
 
 
@@ -30,7 +28,7 @@ class Calibrates(Protocol):
         """The same by the emotion that clips are labelled with, ``(n, D)``."""
 
 
-class Stage2(L.LightningModule):
+class Stage2(Task):
     """Base of the tasks that train audio encoder and motion generator on a frozen stage 1.
 
     Args:
@@ -45,6 +43,7 @@ class Stage2(L.LightningModule):
         WeightsError: when there is no such representation.
     """
 
+    suspects = "tracks"
     motion_generator: MotionGenerator
 
     def __init__(
@@ -102,32 +101,8 @@ class Stage2(L.LightningModule):
         parameters = [*self.audio_encoder.parameters(), *self.motion_generator.parameters()]
         return joint_optimizer({"generator": (parameters, self.optimizer)})
 
-    def configure_gradient_clipping(
-        self,
-        optimizer: Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """Clip the norm of all gradients."""
-        clip_by_group(optimizer, gradient_clip_val, gradient_clip_algorithm)
-
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Stop at the first step that would write NaN into the weights."""
-        # mixed precision scales the loss, meets infinities by design, and skips those steps itself
-        if self.trainer.precision != "16-mixed":
-            check_gradients(optimizer, self.global_step, "tracks")
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Describe the parts in plain JSON, so that the checkpoint can be exported without the recipe."""
         parts = {"audio_encoder": self.audio_encoder.config, "motion_generator": self.motion_generator.config}
-        checkpoint["talkingface"] = {
-            "format": CHECKPOINT_FORMAT,
-            "version": __version__,
-            "git": git_commit(),
-            "config": {
-                "class_path": public_path(type(self)),
-                "init_args": {**parts, "representation": self.origin["folder"], "loss_weights": self.loss_weights},
-            },
-            "parts": parts,
-            "representation": self.origin,
-        }
+        settings = {**parts, "representation": self.origin["folder"], "loss_weights": self.loss_weights}
+        checkpoint["talkingface"] = {**self.description(parts, settings), "representation": self.origin}

@@ -2,30 +2,29 @@
 
 from typing import Any
 
-import lightning as L
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from talkingface._version import __version__
 from talkingface.audio import sync_mel
-from talkingface.core.component import public_path
-from talkingface.core.provenance import CHECKPOINT_FORMAT, git_commit
 from talkingface.core.records import SyncBatch, SyncSweepBatch
 from talkingface.losses import SyncExpert, agreement, sync_loss
-from talkingface.tasks.optim import Adam, check_gradients, joint_optimizer
+from talkingface.tasks.optim import Adam, joint_optimizer
+from talkingface.tasks.task import Task
 
 NEAR = 1  # frames: an offset that counts as found; SyncNet's evaluation allows as much
 FAR = 5  # frames: from this offset on window and sound have nothing in common
 
 
-class Synchrony(L.LightningModule):
+class Synchrony(Task):
     """Learn to tell the sound of five frames from that of another time.
 
     Args:
         expert: to be trained; it is exported as the part ``sync_expert``.
         optimizer: Adam of the expert (published: 1e-4).
     """
+
+    suspects = "clips"
 
     def __init__(
         self,
@@ -64,22 +63,10 @@ class Synchrony(L.LightningModule):
         """One Adam."""
         return joint_optimizer({"expert": (self.sync_expert.parameters(), self.optimizer)})
 
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Stop at the first step that would write NaN into the weights."""
-        # mixed precision scales the loss, meets infinities by design, and skips those steps itself
-        if self.trainer.precision != "16-mixed":
-            check_gradients(optimizer, self.global_step, "clips")
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Describe the expert in plain JSON, so that the checkpoint can be exported without the recipe."""
         parts = {"sync_expert": self.sync_expert.config}
-        checkpoint["talkingface"] = {
-            "format": CHECKPOINT_FORMAT,
-            "version": __version__,
-            "git": git_commit(),
-            "config": {"class_path": public_path(type(self)), "init_args": {"expert": self.sync_expert.config}},
-            "parts": parts,
-        }
+        checkpoint["talkingface"] = self.description(parts, {"expert": self.sync_expert.config})
 
     def _judge(self, batch: SyncSweepBatch, stage: str) -> None:
         found = self(batch["frames"], batch["sweep"])
