@@ -19,6 +19,7 @@ from talkingface.cli.usage import UsageError, write
 from talkingface.core.component import WEIGHTS_NAME, Component
 from talkingface.core.errors import TalkingFaceError, WeightsError
 from talkingface.core.tensors import read_tensors
+from talkingface.tasks import Adam
 
 TERMINATED = 143  # exit code of a process that ended on SIGTERM
 
@@ -75,6 +76,7 @@ def train(arguments: list[str], run_folder: Path, checkpoint: str | None) -> Non
         UsageError: for options that jsonargparse refuses.
         TalkingFaceError: for whatever else the user can mend.
     """
+    jsonargparse.set_parsing_settings(subclasses_enabled=[Adam])  # Muon may take its place
     loader = jsonargparse.get_loader("yaml")
     jsonargparse.set_loader("yaml", lambda text: written_out(loader(text)), (yaml.YAMLError,))
     argv = sys.argv

@@ -6,7 +6,7 @@ from talkingface.tasks.hal_weights import HALWeights, bar_chart, hal_weights
 from talkingface.tasks.identity import IdentityLosses
 from talkingface.tasks.keypoints import KeypointLosses
 from talkingface.tasks.manifold import MotionManifold, motion_manifold
-from talkingface.tasks.optim import Adam
+from talkingface.tasks.optim import Adam, Muon
 from talkingface.tasks.pictures import PictureWriter
 from talkingface.tasks.preview import PreviewStrip
 from talkingface.tasks.quality import QualityTable
@@ -21,6 +21,7 @@ __all__ = [
     "IdentityLosses",
     "KeypointLosses",
     "MotionManifold",
+    "Muon",
     "PictureWriter",
     "PreviewStrip",
     "QualityTable",

@@ -10,6 +10,7 @@ from torch.func import functional_call
 from torch.optim import Optimizer
 
 from talkingface.core.errors import TalkingFaceError
+from talkingface.tasks.muon import MuonAdam
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,21 @@ class Adam:
     betas: tuple[float, float] = (0.5, 0.999)
 
 
+@dataclass(frozen=True)
+class Muon(Adam):
+    """Settings of a player whose matrices step along their orthogonalised momentum, see :mod:`~.muon`.
+
+    Args:
+        lr: learning rate; one that suits Adam suits it.
+        betas: of Adam, which still moves the vectors.
+        momentum: of the matrices.
+    """
+
+    momentum: float = 0.95
+
+
 def joint_optimizer(players: Mapping[str, tuple[Iterable[nn.Parameter], Adam]]) -> Optimizer:
-    """One Adam with a named group for each player.
+    """One optimiser with a named group for each player.
 
     Args:
         players: name → trainable parameters and settings.
@@ -35,7 +49,7 @@ def joint_optimizer(players: Mapping[str, tuple[Iterable[nn.Parameter], Adam]]) 
         {"params": [parameter for parameter in parameters if parameter.requires_grad], "name": name, **asdict(settings)}
         for name, (parameters, settings) in players.items()
     ]
-    return torch.optim.Adam(groups)
+    return MuonAdam(groups) if any("momentum" in group for group in groups) else torch.optim.Adam(groups)
 
 
 def frozen(network: nn.Module) -> Callable[..., Any]:
