@@ -15,7 +15,7 @@ import sys
 import torch
 
 import talkingface
-from talkingface.data.synthetic import split_identities
+from talkingface.data.synthetic import Staging, split_identities
 from talkingface.evaluation import emotions
 
 COLUMNS = ("amount", "direction", "recognised", "lip-correlation")
@@ -36,11 +36,13 @@ def main() -> None:
     add("--frames", type=int, default=75, help="length of a clip")
     add("--seed", type=int, default=0, help="of the set, the clips and the model's draws")
     add("--framing", type=float, default=1.0, help="share of the frame that the model was trained on")
+    add("--liveliness", type=float, default=1.0, help="how far heads moved that it was trained on")
     add("--device", default="cpu", help="where to compute")
     options = parser.parse_args()
     people = split_identities(options.identities, options.seed)["test"][: options.people]
     animator = talkingface.load(options.model, options.device)
-    rows = emotions.emotion_scores(animator, people, options.seed, options.frames, options.framing)
+    staging = Staging(options.framing, options.liveliness)
+    rows = emotions.emotion_scores(animator, people, options.seed, options.frames, staging)
 
     def mean(column: str, emotion: str, strength: float) -> float:
         asked = [row[column] for row in rows if (row["emotion"], row["strength"]) == (emotion, strength)]

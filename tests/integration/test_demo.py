@@ -8,6 +8,7 @@ from talkingface.bench.demo import run_demo
 from talkingface.bench.reenactment import TASKS, judge, scored_systems
 from talkingface.cli.recipes import recipes
 from talkingface.core.media import VideoReader
+from talkingface.data.synthetic import USUAL
 from talkingface.evaluation.scoring import Extractors, Scorer
 from talkingface.motion import LatentMotion
 from talkingface.pipelines.animator import Animator
@@ -53,7 +54,7 @@ def test_the_demo_writes_one_page_with_videos_curves_and_tables(tmp_path, monkey
 @pytest.fixture(scope="module")
 def judged(animator):
     scorer = Scorer(("psnr", "ssim"), Extractors("cpu"), scored_systems(TASKS))
-    return list(judge(animator, [3, 4], seed=1, frames=4, scorer=scorer, framing=1.0))
+    return list(judge(animator, [3, 4], seed=1, frames=4, scorer=scorer, staging=USUAL))
 
 
 def test_self_reenactment_is_judged_against_the_clip_without_the_portraits_own_frame(judged):

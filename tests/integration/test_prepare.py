@@ -16,7 +16,7 @@ from talkingface.cli import main
 from talkingface.core.errors import ConfigError, TalkingFaceError
 from talkingface.core.files import only_one
 from talkingface.data.folder import scan_folder
-from talkingface.data.synthetic import render_clip
+from talkingface.data.synthetic import Staging, render_clip
 from talkingface.prepare.manifest import check, read_rows
 from talkingface.prepare.run import prepare
 from talkingface.prepare.settings import Settings
@@ -31,7 +31,8 @@ def raw(tmp_path_factory):
     """Three people who can be used, and files that cannot."""
     root = tmp_path_factory.mktemp("raw videos")
     heads = {
-        name: render_clip(number, 0, 60, 96, audio=False, framing=0.8).frames for number, name in enumerate("abc", 3)
+        name: render_clip(number, 0, 60, 96, audio=False, staging=Staging(0.8)).frames
+        for number, name in enumerate("abc", 3)
     }
     for name, frames in heads.items():
         (root / name).mkdir()
@@ -178,7 +179,7 @@ def test_emotions_and_sound_of_their_own_come_into_the_set(raw, tmp_path):
     source = tmp_path / "mead"
     for level in ("video/front/happy/level_2", "audio/happy/level_2"):
         (source / "M003" / level).mkdir(parents=True)
-    silent = render_clip(3, 0, 60, 96, audio=False, framing=0.8).frames
+    silent = render_clip(3, 0, 60, 96, audio=False, staging=Staging(0.8)).frames
     make_video(source / "M003" / "video" / "front" / "happy" / "level_2" / "001.mp4", silent)
     make_sound(source / "M003" / "audio" / "happy" / "level_2" / "001.m4a", tone(2.4))
     prepare("mead", source, tmp_path / "set", SMALL)

@@ -10,7 +10,7 @@ import pytest
 from media_files import make_sound, make_video, numbered, numbers_of, tone
 from talkingface.core.errors import MediaError, ShapeError
 from talkingface.core.media import VideoReader, VideoWriter, probe_video, read_audio, write_audio
-from talkingface.data.synthetic import render_clip
+from talkingface.data.synthetic import Staging, render_clip
 
 
 def write(path, frames, **options):
@@ -84,7 +84,7 @@ def test_a_lower_crf_is_closer_to_the_original(tmp_path):
 
 
 def test_the_same_frames_give_the_same_file(tmp_path):
-    frames = render_clip(4, 0, 60, 112, audio=False, framing=0.8).frames
+    frames = render_clip(4, 0, 60, 112, audio=False, staging=Staging(0.8)).frames
     files = {write(tmp_path / "a.mp4", frames).read_bytes() for _ in range(8)}
     assert len(files) == 1
 

@@ -86,7 +86,7 @@ def test_a_set_with_sound_has_the_voice_of_its_clips_and_the_same_pictures():
 
 def test_sound_has_a_folder_of_its_own_and_silent_sets_stay_where_they_were():
     assert dataclasses.replace(WANTED, audio=True).folder() != WANTED.folder()
-    settings = {name: value for name, value in dataclasses.asdict(WANTED).items() if name not in ("audio", "framing")}
+    settings = {name: value for name, value in dataclasses.asdict(WANTED).items() if name not in ("audio", "staging")}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for file in sorted(Path(rendered.synthetic.__file__).parent.glob("*.py")):
         digest.update(file.read_bytes())

@@ -9,7 +9,7 @@ from talkingface.bench.reenactment import scored_systems, write_side_by_side
 from talkingface.bench.speaking import judge_speech
 from talkingface.core.errors import ConfigError, ShapeError
 from talkingface.core.media import VideoReader
-from talkingface.data.synthetic import EXPRESSIONS
+from talkingface.data.synthetic import EXPRESSIONS, Staging
 from talkingface.evaluation.scoring import Extractors, Scorer
 from talkingface.evaluation.speech import SYSTEMS, known_speech, lip_opening, score_speech
 from talkingface.generators import ConformerDiffusion
@@ -83,7 +83,7 @@ def test_too_few_frames_or_people_are_refused(cases):
 def test_a_model_is_judged_beside_its_controls(attributes, tasks, tmp_path):
     wanted = ("speech", "told")
     scorer = Scorer(("psnr",), Extractors("cpu"), scored_systems(wanted))
-    judged = list(judge_speech(animator(attributes), wanted, PEOPLE, SEED, 16, scorer, framing=1.0))
+    judged = list(judge_speech(animator(attributes), wanted, PEOPLE, SEED, 16, scorer, Staging()))
     assert {one.case.task for one in judged} == tasks
     for one in judged:
         rows = {row["system"]: row for row in one.rows}

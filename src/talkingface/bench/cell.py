@@ -34,6 +34,7 @@ from talkingface.core.errors import TalkingFaceError
 from talkingface.core.files import atomic_folder, made_once
 from talkingface.core.images import to_float
 from talkingface.core.provenance import git_commit
+from talkingface.data.synthetic import Staging
 from talkingface.evaluation.leakage import Codes, canonical_variance, encode_clips, identity_leakage
 from talkingface.evaluation.scoring import Extractors, Scorer, metric_class, needed_features
 from talkingface.evaluation.synthetic_extractors import synthetic_extractors
@@ -160,7 +161,7 @@ def _judge(animator: Animator, job: Job, folder: Path) -> dict[str, Any]:
     people, seed, frames = job["people"], evaluation["seed"], evaluation["frames"]
     known = {*TRUTH, *SPEECH_TRUTH}
     metrics = [name for name in wanted if name not in known and name not in PROBES]
-    framing = float(job["fit"]["config"]["data"].get("init_args", {}).get("framing", 1.0))  # as it was trained
+    staging = Staging.of(job["fit"]["config"]["data"].get("init_args", {}))  # as it was trained
     extractors = Extractors("cpu", given=synthetic_extractors())  # networks for real faces do not know drawn ones
     missing = {name: lacking for name in metrics if (lacking := lacking_networks(name, extractors.built))}
     metrics = [name for name in metrics if name not in missing]
@@ -168,9 +169,9 @@ def _judge(animator: Animator, job: Job, folder: Path) -> dict[str, Any]:
     rows = []
     shown = dict.fromkeys(tasks, 0)
     cases = (
-        judge(animator, people, seed, frames, scorer, framing, truth=bool(set(wanted) & known))
+        judge(animator, people, seed, frames, scorer, staging, truth=bool(set(wanted) & known))
         if animator.motion_generator is None
-        else judge_speech(animator, tasks, people, seed, frames, scorer, framing)
+        else judge_speech(animator, tasks, people, seed, frames, scorer, staging)
     )
     for judged in cases:
         task = judged.case.task
@@ -181,8 +182,8 @@ def _judge(animator: Animator, job: Job, folder: Path) -> dict[str, Any]:
     return {
         "rows": rows,
         "sets": scorer.set_reports(),
-        "leakage": _leakage(animator, people, seed, framing) if LEAKAGE in wanted else {},
-        "canonical": _canonical(animator, people, seed, framing) if CANONICAL in wanted else {},
+        "leakage": _leakage(animator, people, seed, staging) if LEAKAGE in wanted else {},
+        "canonical": _canonical(animator, people, seed, staging) if CANONICAL in wanted else {},
         "missing": missing,
         "failures": [vars(failure) for failure in scorer.failures],
         "conventions": {name: metric_class(name).convention for name in metrics}
@@ -190,26 +191,26 @@ def _judge(animator: Animator, job: Job, folder: Path) -> dict[str, Any]:
     }
 
 
-def _leakage(animator: Animator, people: list[int], seed: int, framing: float) -> dict[str, Any]:
+def _leakage(animator: Animator, people: list[int], seed: int, staging: Staging) -> dict[str, Any]:
     """Accuracy of the identity probe: fitted to two clips of each person, tested on a third."""
 
     def codes(seeds: list[int]) -> Codes:
         return encode_clips(
-            lambda clip: animator.motion(clip).numpy(), people, seeds, PROBE_FRAMES, animator.renderer.size, framing
+            lambda clip: animator.motion(clip).numpy(), people, seeds, PROBE_FRAMES, animator.renderer.size, staging
         )
 
     return asdict(identity_leakage(codes([seed + 2, seed + 3]), codes([seed + 4]), seed))
 
 
 @torch.inference_mode()
-def _canonical(animator: Animator, people: list[int], seed: int, framing: float) -> dict[str, float]:
+def _canonical(animator: Animator, people: list[int], seed: int, staging: Staging) -> dict[str, float]:
     """How much canonical keypoints vary over the clips of the identity probe; nothing where there are none."""
     encoder, size = animator.motion_encoder, animator.renderer.size
     if encoder.spec.convention is None:
         return {}
     seeds = [seed + 2, seed + 3, seed + 4]
     codes = encode_clips(
-        lambda clip: encoder.canonical(to_float(clip)).numpy(), people, seeds, PROBE_FRAMES, size, framing
+        lambda clip: encoder.canonical(to_float(clip)).numpy(), people, seeds, PROBE_FRAMES, size, staging
     )
     return {"variance": canonical_variance(codes)}
 

@@ -23,7 +23,7 @@ from talkingface.bench.cell import parameters
 from talkingface.bench.reenactment import TASKS, Judged, judge, scored_systems, write_side_by_side
 from talkingface.core.errors import TalkingFaceError
 from talkingface.core.files import write_text
-from talkingface.data.synthetic import contact_sheet, split_identities
+from talkingface.data.synthetic import Staging, contact_sheet, split_identities
 from talkingface.evaluation.scoring import Extractors, Scorer
 from talkingface.evaluation.synthetic import SYSTEMS
 from talkingface.evaluation.tables import Column, Table, summary_table
@@ -71,10 +71,10 @@ def run_demo(out: Path, recipe: Path, options: list[str] | None = None) -> Path:
     log = out / trained["log"]
     animator = load(out / "model")
     settings = (log.parent / "config.yaml").read_text(encoding="utf-8")
-    people, framing = _unseen(settings)
+    people, staging = _unseen(settings)
     with stage("evaluate"), console.status(f"{len(people)} people that the model has never seen"):
         scorer = Scorer(("psnr", "ssim"), Extractors("cpu"), scored_systems(TASKS))
-        judged = list(judge(animator, people, CLIP_SEED, FRAMES, scorer, framing))
+        judged = list(judge(animator, people, CLIP_SEED, FRAMES, scorer, staging))
         tables = [_table(task, judged) for task in TASKS]
     for table in tables:
         console.print(table)
@@ -116,12 +116,12 @@ def _train_once(console: Console, out: Path, recipe: Path, options: list[str]) -
     return trained
 
 
-def _unseen(settings: str) -> tuple[list[int], float]:
-    """Test identities of the data set that the run was trained on, and its framing."""
+def _unseen(settings: str) -> tuple[list[int], Staging]:
+    """Test identities of the data set that the run was trained on, and how they are filmed."""
     import yaml
 
     data = yaml.safe_load(settings)["data"]["init_args"]
-    return split_identities(data["identities"], data["seed"])["test"], data["framing"]
+    return split_identities(data["identities"], data["seed"])["test"], Staging.of(data)
 
 
 def _table(task: str, judged: list[Judged]) -> Table:

@@ -13,6 +13,7 @@ from torch import Tensor
 from talkingface.bench.columns import REENACTMENT
 from talkingface.core.media import VideoWriter
 from talkingface.core.records import ClipPrediction
+from talkingface.data.synthetic import Staging
 from talkingface.evaluation import speech
 from talkingface.evaluation.scoring import Scorer
 from talkingface.evaluation.synthetic import (
@@ -57,7 +58,7 @@ def scored_systems(tasks: Iterable[str]) -> tuple[str, ...]:
 
 
 def judge(
-    animator: Animator, people: list[int], seed: int, frames: int, scorer: Scorer, framing: float, truth: bool = True
+    animator: Animator, people: list[int], seed: int, frames: int, scorer: Scorer, staging: Staging, truth: bool = True
 ) -> Iterator[Judged]:
     """Self-reenactment of each person, then cross-reenactment, in memory: no number goes through a codec.
 
@@ -67,11 +68,11 @@ def judge(
         seed: of the clips.
         frames: length of a clip, at 25 fps; at least two.
         scorer: made for :func:`scored_systems`.
-        framing: share of the frame that the model was trained on.
+        staging: how they are filmed, best as for the training of the model.
         truth: whether motion transfer error and leakage are read from the frames too.
     """
     for task, reenactments in TASKS.items():
-        for case in reenactments(people, seed, frames, animator.renderer.size, framing):
+        for case in reenactments(people, seed, frames, animator.renderer.size, staging):
             kept = case.portrait_expression if task == "cross" else None
             known = partial(score_frames, truth=case.truth, portrait_expression=kept) if truth else None
             yield score_case(case, systems(animator, case), scorer, known)

@@ -18,6 +18,7 @@ from talkingface.data.folder import ClipFile, scan_folder
 from talkingface.data.labels import in_square
 from talkingface.data.modules import Loader, WindowModule
 from talkingface.data.rendered import RenderedClip, RenderedSet, Split, render_set
+from talkingface.data.synthetic import Staging
 from talkingface.data.tracks import ClipTracks, SpokenClip, TrackCache
 from talkingface.data.windows import WindowDataset
 
@@ -167,6 +168,7 @@ class SyntheticClips(ClipModule):
         workers: loading processes; rendering uses one per processor.
         seed: of people, clips, windows and their order.
         framing: share of the frame that is shown, as the motion encoder was trained on.
+        liveliness: factor on how far heads move; a third is as in real clips, see :class:`Staging`.
     """
 
     def __init__(
@@ -182,18 +184,19 @@ class SyntheticClips(ClipModule):
         workers: int = 0,
         seed: int = 0,
         framing: float = 1.0,
+        liveliness: float = 1.0,
     ) -> None:
         super().__init__(size, frames, batch_size, windows_per_clip, val_windows_per_clip, workers, seed)
         self.identities = identities
         self.clips_per_identity = clips_per_identity
         self.clip_frames = clip_frames
-        self.framing = framing
+        self.staging = Staging(framing, liveliness)
 
     def clips(self, split: Split) -> Sequence[SpokenClip]:
         """The clips of one split, rendered if that was never done."""
         people, clips = self.identities, self.clips_per_identity
-        length, framing = self.clip_frames, self.framing
-        wanted = RenderedSet(split, people, clips, length, self.size, self.seed, audio=True, framing=framing)
+        length, staging = self.clip_frames, self.staging
+        wanted = RenderedSet(split, people, clips, length, self.size, self.seed, audio=True, staging=staging)
         return render_set(wanted, processes=os.cpu_count() or 1)
 
     def controls_of(self, clip: RenderedClip) -> dict[str, Tensor]:

@@ -106,6 +106,7 @@ class SyntheticEdits(SyntheticClips):
         workers: loading processes; rendering uses one per processor.
         seed: of people, clips, windows and their order.
         framing: share of the frame that is shown, as the motion encoder was trained on.
+        liveliness: factor on how far heads move; a third is as in real clips, see :class:`Staging`.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ class SyntheticEdits(SyntheticClips):
         workers: int = 0,
         seed: int = 0,
         framing: float = 1.0,
+        liveliness: float = 1.0,
     ) -> None:
         super().__init__(
             size=size,
@@ -135,6 +137,7 @@ class SyntheticEdits(SyntheticClips):
             workers=workers,
             seed=seed,
             framing=framing,
+            liveliness=liveliness,
         )
         self.context = context
         self.swapped = swapped

@@ -16,6 +16,7 @@ from talkingface.data.folder import ClipFile, scan_folder
 from talkingface.data.labels import labelled
 from talkingface.data.pairs import Clip, PairDataset
 from talkingface.data.rendered import RenderedSet, Split, render_set
+from talkingface.data.synthetic import Staging
 
 Loader = DataLoader[dict[str, Any]]
 
@@ -196,6 +197,7 @@ class SyntheticPairs(PairModule):
         seed: of people, clips, pairs and their order.
         candidates: give the training pairs candidates for metric learning.
         framing: share of the frame that is shown; 1 is head and shoulders, 0.55 a face crop.
+        liveliness: factor on how far heads move; a third is as in real clips, see :class:`Staging`.
     """
 
     def __init__(
@@ -211,12 +213,13 @@ class SyntheticPairs(PairModule):
         seed: int = 0,
         candidates: bool = False,
         framing: float = 1.0,
+        liveliness: float = 1.0,
     ) -> None:
         super().__init__(size, batch_size, pairs_per_clip, val_pairs_per_clip, workers, seed, candidates)
         self.identities = identities
         self.clips_per_identity = clips_per_identity
         self.frames = frames
-        self.framing = framing
+        self.staging = Staging(framing, liveliness)
 
     def prepare_data(self) -> None:
         """Render what was not rendered before."""
@@ -226,7 +229,7 @@ class SyntheticPairs(PairModule):
     def clips(self, split: Split) -> Sequence[Clip]:
         """The clips of one split."""
         people, clips = self.identities, self.clips_per_identity
-        wanted = RenderedSet(split, people, clips, self.frames, self.size, self.seed, framing=self.framing)
+        wanted = RenderedSet(split, people, clips, self.frames, self.size, self.seed, staging=self.staging)
         return render_set(wanted, processes=os.cpu_count() or 1)
 
 

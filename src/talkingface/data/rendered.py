@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +18,7 @@ from torch import Tensor
 from talkingface.core.cache import cache_folder
 from talkingface.core.files import atomic_folder, made_once
 from talkingface.data import synthetic
-from talkingface.data.synthetic import EMOTIONS, render_clip, split_identities
+from talkingface.data.synthetic import EMOTIONS, USUAL, Staging, render_clip, split_identities
 from talkingface.data.synthetic.expression import INTENSITIES
 
 Split = Literal["train", "val", "test"]
@@ -37,7 +37,7 @@ class RenderedSet:
         size: side of the frames, in pixels.
         seed: of the split and of every clip.
         audio: whether the clips have sound.
-        framing: share of the frame that is shown.
+        staging: how near and how lively.
     """
 
     split: Split
@@ -47,7 +47,7 @@ class RenderedSet:
     size: int
     seed: int
     audio: bool = False
-    framing: float = 1.0
+    staging: Staging = USUAL
 
     def draws(self) -> list[tuple[int, int]]:
         """(identity, seed) of every clip; a clip's seed is unique over the whole set."""
@@ -60,9 +60,9 @@ class RenderedSet:
 
     def folder(self) -> Path:
         """Where the set is cached: keyed by the settings and by the code that draws, so that neither can be stale."""
-        settings = {field.name: getattr(self, field.name) for field in fields(self)}
+        settings = asdict(self)
         for field in fields(self):  # what was added later counts where it is used: older sets keep their place
-            if settings[field.name] == field.default:
+            if getattr(self, field.name) == field.default:
                 del settings[field.name]
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
         for file in sorted(Path(synthetic.__file__).parent.glob("*.py")):
@@ -165,7 +165,7 @@ def _render(wanted: RenderedSet, keys: list[tuple[int, int]], folder: Path, proc
     with atomic_folder(folder) as part, ProcessPoolExecutor(processes) as pool:
         frames = np.lib.format.open_memmap(part / "frames.npy", mode="w+", dtype=np.uint8, shape=shape)
         jobs = [
-            pool.submit(_render_one, person, seed, wanted.frames, wanted.size, wanted.audio, wanted.framing)
+            pool.submit(_render_one, person, seed, wanted.frames, wanted.size, wanted.audio, wanted.staging)
             for person, seed in keys
         ]
         console = Console(stderr=True)
@@ -181,9 +181,9 @@ def _render(wanted: RenderedSet, keys: list[tuple[int, int]], folder: Path, proc
 
 
 def _render_one(
-    person: int, seed: int, frames: int, size: int, audio: bool, framing: float
+    person: int, seed: int, frames: int, size: int, audio: bool, staging: Staging
 ) -> tuple[NDArray[np.uint8], dict[str, NDArray[np.float32]]]:
-    clip = render_clip(person, seed, frames, size, *draw_mood(person, seed), audio=audio, framing=framing)
+    clip = render_clip(person, seed, frames, size, *draw_mood(person, seed), audio=audio, staging=staging)
     return clip.frames, {name: getattr(clip, name) for name in _tracks_of(audio)}
 
 

@@ -9,6 +9,7 @@ from talkingface.data.clips import SpokenFolder
 from talkingface.data.modules import WindowModule
 from talkingface.data.rendered import RenderedSet, Split, render_set
 from talkingface.data.sync import SHORTEST, SeenAndHeard, SyncDataset
+from talkingface.data.synthetic import Staging
 
 
 class SyncModule(WindowModule):
@@ -47,6 +48,7 @@ class SyntheticSync(SyncModule):
         workers: loading processes; rendering uses one per processor.
         seed: of people, clips, windows and their order.
         framing: share of the frame that is shown; 0.55 is a face crop.
+        liveliness: factor on how far heads move; a third is as in real clips, see :class:`Staging`.
     """
 
     def __init__(
@@ -61,12 +63,13 @@ class SyntheticSync(SyncModule):
         workers: int = 0,
         seed: int = 0,
         framing: float = 0.55,
+        liveliness: float = 1.0,
     ) -> None:
         super().__init__(size, batch_size, windows_per_clip, val_windows_per_clip, workers, seed)
         self.identities = identities
         self.clips_per_identity = clips_per_identity
         self.clip_frames = clip_frames
-        self.framing = framing
+        self.staging = Staging(framing, liveliness)
 
     def prepare_data(self) -> None:
         """Render what was not rendered before."""
@@ -76,8 +79,8 @@ class SyntheticSync(SyncModule):
     def clips(self, split: Split) -> Sequence[SeenAndHeard]:
         """The clips of one split, rendered if that was never done."""
         people, clips = self.identities, self.clips_per_identity
-        length, framing = self.clip_frames, self.framing
-        wanted = RenderedSet(split, people, clips, length, self.size, self.seed, audio=True, framing=framing)
+        length, staging = self.clip_frames, self.staging
+        wanted = RenderedSet(split, people, clips, length, self.size, self.seed, audio=True, staging=staging)
         return render_set(wanted, processes=os.cpu_count() or 1)
 
 

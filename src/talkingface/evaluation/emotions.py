@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from talkingface.data.synthetic import EMOTIONS, SyntheticClip, emotion_offset, render_clip
+from talkingface.data.synthetic import EMOTIONS, USUAL, Staging, SyntheticClip, emotion_offset, render_clip
 from talkingface.evaluation.face_reader import read_faces, readable
 from talkingface.evaluation.speech import lip_correlation
 from talkingface.evaluation.synthetic import Frames, SizedRenderer
@@ -70,7 +70,7 @@ def score_change(change: Tensor, asked: str, offsets: Mapping[str, Tensor]) -> d
 
 
 def emotion_scores(
-    animator: Feels, people: list[int], seed: int, frames: int, framing: float = 1.0
+    animator: Feels, people: list[int], seed: int, frames: int, staging: Staging = USUAL
 ) -> list[dict[str, Any]]:
     """From one neutral portrait and one speech of each person: every emotion in several strengths.
 
@@ -79,14 +79,14 @@ def emotion_scores(
         people: identities, best unseen ones.
         seed: of the clips and of the model's draws.
         frames: length of a clip, at 25 fps.
-        framing: share of the frame that the model was trained on.
+        staging: how they are filmed, best as for the training of the model.
 
     Returns:
         Rows with ``identity``, ``emotion``, ``strength`` and what :func:`score_change` gives of the parameters that can
         be read, against the same speech told to be neutral; and ``lip-correlation`` with the true lips. The rows
         ``neutral`` have only that.
     """
-    clips = [render_clip(person, seed, frames, animator.renderer.size, "neutral", framing=framing) for person in people]
+    clips = [render_clip(person, seed, frames, animator.renderer.size, "neutral", staging=staging) for person in people]
     return [row for clip in clips for row in _scores_of(animator, clip, seed)]
 
 

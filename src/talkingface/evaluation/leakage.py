@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from talkingface.core.errors import ConfigError, ShapeError
-from talkingface.data.synthetic import render_clip
+from talkingface.data.synthetic import USUAL, Staging, render_clip
 
 Array = NDArray[np.float64]
 Frames = NDArray[np.uint8]
@@ -92,7 +92,7 @@ def encode_clips(
     seeds: list[int],
     frames: int,
     size: int,
-    framing: float = 1.0,
+    staging: Staging = USUAL,
 ) -> Codes:
     """Encode clips of synthetic people.
 
@@ -102,11 +102,11 @@ def encode_clips(
         seeds: one clip a person and seed; what is said and done differs between them.
         frames: length of a clip.
         size: side of the frames, in pixels.
-        framing: share of the frame that they show.
+        staging: how they are filmed.
     """
     motion, identity, number, expression = [], [], [], []
     for index, (person, seed) in enumerate((person, seed) for person in people for seed in seeds):
-        clip = render_clip(person, seed, frames, size, audio=False, framing=framing)
+        clip = render_clip(person, seed, frames, size, audio=False, staging=staging)
         motion.append(np.asarray(encode(clip.frames), np.float64).reshape(frames, -1))
         identity.append(np.full(frames, person))
         number.append(np.full(frames, index))

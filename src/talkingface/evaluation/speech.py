@@ -11,7 +11,7 @@ from torch import Tensor
 
 from talkingface.core.errors import ConfigError, ShapeError
 from talkingface.core.geometry import geodesic_angle, rotation
-from talkingface.data.synthetic import EXPRESSIONS, render_clip
+from talkingface.data.synthetic import EXPRESSIONS, USUAL, Staging, render_clip
 from talkingface.evaluation.face_reader import FaceReading, read_faces
 from talkingface.evaluation.synthetic import Animates, Frames, drawn_after
 
@@ -75,7 +75,7 @@ class KnownSpeech:
 
 
 def known_speech(
-    people: list[int], seed: int, frames: int, size: int, attributes: tuple[str, ...] = (), framing: float = 1.0
+    people: list[int], seed: int, frames: int, size: int, attributes: tuple[str, ...] = (), staging: Staging = USUAL
 ) -> Iterator[KnownSpeech]:
     """One clip a person.
 
@@ -85,14 +85,14 @@ def known_speech(
         frames: length of a clip, at 25 fps; at least two.
         size: side of the frames, in pixels.
         attributes: control tracks that are told; none for the task ``"speech"``.
-        framing: share of the frame that is shown.
+        staging: how they are filmed.
 
     Raises:
         ConfigError: for fewer people or frames than that.
     """
     if len(people) < 2 or frames < 2:
         raise ConfigError(f"speech needs 2 people and 2 frames or more, not {len(people)} and {frames}.")
-    clips = [render_clip(person, seed, frames, size, framing=framing) for person in people]
+    clips = [render_clip(person, seed, frames, size, staging=staging) for person in people]
     for index, clip in enumerate(clips):
         landmarks, expression = torch.from_numpy(clip.landmarks), torch.from_numpy(clip.expression)
         yield KnownSpeech(

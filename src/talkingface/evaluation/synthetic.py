@@ -11,7 +11,7 @@ from torch import Tensor
 
 from talkingface.core.errors import ConfigError, ShapeError
 from talkingface.core.geometry import geodesic_angle, rotation
-from talkingface.data.synthetic import EMOTIONS, Framing, SyntheticClip, render_clip, render_frame
+from talkingface.data.synthetic import EMOTIONS, USUAL, Framing, Staging, SyntheticClip, render_clip, render_frame
 from talkingface.evaluation.face_reader import SIZE, FaceReading, load_face_reader, read_faces, readable
 from talkingface.evaluation.leakage import expression_leakage
 
@@ -79,7 +79,7 @@ class KnownReenactment:
 
 
 def self_reenactments(
-    people: list[int], seed: int, frames: int, size: int, framing: float = 1.0
+    people: list[int], seed: int, frames: int, size: int, staging: Staging = USUAL
 ) -> Iterator[KnownReenactment]:
     """One clip a person: frame 0 is the portrait, the frames behind it drive.
 
@@ -88,13 +88,13 @@ def self_reenactments(
         seed: of the clips.
         frames: length of a clip, at 25 fps; at least two.
         size: side of the frames, in pixels.
-        framing: share of the frame that is shown.
+        staging: how they are filmed.
 
     Raises:
         ConfigError: for fewer people or frames than that.
     """
     _check(people, frames)
-    clips = [render_clip(person, seed, frames, size, audio=False, framing=framing) for person in people]
+    clips = [render_clip(person, seed, frames, size, audio=False, staging=staging) for person in people]
     for index, clip in enumerate(clips):
         yield KnownReenactment(
             task="self",
@@ -110,7 +110,7 @@ def self_reenactments(
 
 
 def cross_reenactments(
-    people: list[int], seed: int, frames: int, size: int, framing: float = 1.0
+    people: list[int], seed: int, frames: int, size: int, staging: Staging = USUAL
 ) -> Iterator[KnownReenactment]:
     """A portrait of each person with a strong emotion, driven by a clip of the next person in another mood.
 
@@ -119,12 +119,12 @@ def cross_reenactments(
     _check(people, frames)
     moods = [_mood(index) for index in range(len(people))]
     drawn = zip(people, moods, strict=True)
-    clips = [render_clip(person, seed, frames, size, mood, audio=False, framing=framing) for person, mood in drawn]
+    clips = [render_clip(person, seed, frames, size, mood, audio=False, staging=staging) for person, mood in drawn]
     for index, person in enumerate(people):
         number = (index + 1) % len(people)
         clip, other = clips[number], clips[(index + 2) % len(people)]
-        still = render_clip(person, seed + 1, 1, size, _mood(number + 3), 3, audio=False, framing=framing)
-        picture, landmarks = _drawn_as(person, clip, Framing(size, framing))
+        still = render_clip(person, seed + 1, 1, size, _mood(number + 3), 3, audio=False, staging=staging)
+        picture, landmarks = _drawn_as(person, clip, Framing(size, staging.framing))
         yield KnownReenactment(
             task="cross",
             clip=f"person {person} after {clip.identity}",

@@ -6,12 +6,15 @@ from .framing import Framing
 from .phonemes import Phoneme
 from .render import render_frame
 from .sheet import contact_sheet
+from .staging import USUAL, Staging
 
 __all__ = [
     "EMOTIONS",
     "EXPRESSIONS",
+    "USUAL",
     "Framing",
     "Phoneme",
+    "Staging",
     "SyntheticClip",
     "contact_sheet",
     "emotion_offset",

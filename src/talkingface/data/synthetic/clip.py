@@ -16,6 +16,7 @@ from .parts import NECK_PIVOT
 from .phonemes import Phoneme, random_speech
 from .render import Placement, brow_chin, draw, expressed, landmarks_of, rotation
 from .speech import SAMPLE_RATE, synthesise
+from .staging import USUAL, Staging
 from .visemes import mouth_track
 
 SAMPLES_PER_FRAME = int(SAMPLE_RATE / FPS)
@@ -60,7 +61,7 @@ def render_clip(
     emotion: str | None = None,
     intensity: int | None = None,
     audio: bool = True,
-    framing: float = 1.0,
+    staging: Staging = USUAL,
 ) -> SyntheticClip:
     """Make a clip of an identity talking.
 
@@ -73,7 +74,7 @@ def render_clip(
         emotion: one of ``EMOTIONS``; ``None`` draws one from the seed.
         intensity: 1, 2 or 3; ``None`` draws one from the seed.
         audio: whether to synthesise the sound.
-        framing: share of the frame that is shown, see :class:`Framing`; labels are those of what is shown.
+        staging: how near and how lively; labels are those of what is shown.
 
     Returns:
         The clip with its ground truth.
@@ -81,7 +82,7 @@ def render_clip(
     Raises:
         ConfigError: for an unknown emotion or intensity, fewer than one frame, or a framing outside of (0, 1].
     """
-    shown = Framing(size, framing)
+    shown = Framing(size, staging.framing)
     if emotion is not None and emotion not in EMOTIONS:
         raise ConfigError(f"unknown emotion {emotion!r}; known: {did_you_mean(emotion, EMOTIONS)}")
     if intensity is not None and intensity not in INTENSITIES:
@@ -97,7 +98,8 @@ def render_clip(
     emotion, intensity = emotion or drawn[0], intensity or drawn[1]
     utterance = random_speech(speech_rng, frames / FPS)
     mouth = mouth_track(utterance.phonemes, frames, FPS)
-    path = draw_trajectory(motion_rng, frames, mouth, emotion_offset(emotion, intensity), emotion, utterance.stresses)
+    offset = emotion_offset(emotion, intensity)
+    path = draw_trajectory(motion_rng, frames, mouth, offset, emotion, utterance.stresses, staging.liveliness)
 
     pictures = np.empty((frames, size, size, 3), np.uint8)
     landmarks = np.empty((frames, 68, 2), np.float32)

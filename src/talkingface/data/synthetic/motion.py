@@ -56,6 +56,7 @@ def draw_trajectory(
     offset: NDArray[np.float32],
     emotion: str,
     stresses: Sequence[float],
+    liveliness: float = 1.0,
 ) -> Trajectory:
     """Draw the movement of a clip.
 
@@ -66,6 +67,7 @@ def draw_trajectory(
         offset: expression of the emotion, ``(E,)``.
         emotion: its name; some change how the head is held.
         stresses: seconds of stressed vowels, on which the head nods and the brows rise.
+        liveliness: factor on all movement of the head.
 
     Returns:
         The trajectory, a pure function of the arguments.
@@ -83,12 +85,15 @@ def draw_trajectory(
             brows += 0.35 * strength * np.exp(-0.5 * ((time - at) / 0.14) ** 2)
     pose = held + slow + quick
     pose[:, 1] += 3.2 * beat
-    pose = soft_limit(pose, _POSE_LIMIT)
+    pose = soft_limit(liveliness * pose, _POSE_LIMIT)
 
     home = np.array([REST_NOSE[0], REST_NOSE[1] + 0.055]) + np.array([0.05, 0.03]) * rng.uniform(-1, 1, size=2)
-    neck = home + np.stack([0.046 * wander(rng, frames, 0.07, 0.4), 0.022 * wander(rng, frames, 0.07, 0.4)], axis=1)
+    drift = np.stack([0.046 * wander(rng, frames, 0.07, 0.4), 0.022 * wander(rng, frames, 0.07, 0.4)], axis=1)
+    neck = home + liveliness * drift
     neck[:, 0] -= 0.0007 * pose[:, 0]  # the body leans a little with the turn
-    zoom = REST_ZOOM * np.exp(rng.uniform(-0.08, 0.08) + soft_limit(0.055 * wander(rng, frames, 0.05, 0.3), 0.15))
+    zoom = REST_ZOOM * np.exp(
+        rng.uniform(-0.08, 0.08) + liveliness * soft_limit(0.055 * wander(rng, frames, 0.05, 0.3), 0.15)
+    )
 
     expression = offset.astype(np.float64) * (1 + 0.12 * wander(rng, frames, 0.1, 0.5))[:, None] + mouth
     # A mouth that must close closes, whatever the mood: lips of a smile still meet for m, b and p.
