@@ -1,5 +1,7 @@
 """Projectors between the code space and the low-dimensional motion (AniTalker supplement 3.1 and Table 4)."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -27,6 +29,8 @@ class LinearMotionDecomposition(nn.Module):
             *(EqualLinear(code_dim, code_dim) for _ in range(4)),
             EqualLinear(code_dim, dim),
         )
+        for layer in self.reduce:  # a product of five random matrices lets one direction through, and hardly the others
+            nn.init.orthogonal_(cast(EqualLinear, layer).weight, gain=code_dim**0.5)
         self.directions = nn.Parameter(torch.randn(code_dim, dim))
         self._cache: tuple[Tensor, Tensor] | None = None
 
