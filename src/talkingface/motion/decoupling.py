@@ -6,8 +6,8 @@ from torch import Tensor, nn
 def _linear(width: int) -> nn.Linear:
     """A layer that keeps the variance before a ReLU, in every direction.
 
-    Of torch's default weights, two let a fifth of the motion pass; random ones weaken some directions a hundredfold, and
-    what moves there is learned last.
+    Of torch's default weights, two let a fifth of the motion pass; random ones weaken some directions a hundredfold,
+    and what moves there is learned last.
     """
     layer = nn.Linear(width, width)
     nn.init.orthogonal_(layer.weight, gain=2**0.5)
