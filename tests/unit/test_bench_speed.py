@@ -1,4 +1,4 @@
-"""What a bench says of speed: the whole way from portrait to pictures, of models that speak and of those that do not."""
+"""What a bench says of speed: the whole way from portrait to pictures, of models that speak and those that do not."""
 
 import pytest
 import torch

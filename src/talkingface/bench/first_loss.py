@@ -17,7 +17,6 @@ class FirstLoss(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Only of the first step, and not again when a run is resumed."""
-        if trainer.global_step == 1 and trainer.is_global_zero:
-            loss = outputs["loss"] if isinstance(outputs, dict) else outputs
-            write_text(Path(trainer.default_root_dir) / FILE, json.dumps(float(loss)) + "\n")
+        """Only of the first step of the first epoch."""
+        if trainer.current_epoch == batch_idx == 0 and trainer.is_global_zero:
+            write_text(Path(trainer.default_root_dir) / FILE, json.dumps(float(outputs["loss"])) + "\n")

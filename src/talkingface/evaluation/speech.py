@@ -164,7 +164,7 @@ def speech_systems(
 
     def spoken(audio: NDArray[np.float32]) -> Frames:
         if edits and case.video is not None:
-            return animator.redub(case.video, audio, **(asked or {}))
+            return animator.redub(case.video, audio, mouth=(asked or {}).get("mouth"))  # nothing else counts in an edit
         told: dict[str, Any] = {name: case.controls.get(name) for name in TOLD} | dict(asked or {})
         animation = animator.animate(case.portrait, audio=audio, seed=seed, crop="none", **told)
         return np.concatenate([*animation.frames()])
