@@ -186,6 +186,8 @@ def test_a_variant_without_a_task_is_left_out_where_the_task_is_judged(plan):
             state.result["rows"] = [row for row in state.result["rows"] if row["task"] == "self"]
     assert list(differences(plan, states)) == [("psnr", "better")]
     table = interval_table(plan, states)
+    shuffled = main_table(plan, states).rows["shuffled"]["cross/ssim"].value
+    assert shuffled == pytest.approx(main_table(plan, states_of(plan)).rows["shuffled"]["cross/ssim"].value)
     assert {name: list(cells) for name, cells in table.rows.items()} == {
         "the plain one": ["psnr", "cross/ssim"],
         "the better one": ["psnr"],
@@ -262,6 +264,14 @@ def test_speed_is_shown_as_noisy_and_never_as_best():
     older = main_table(plan, states_of(plan))  # cells of before there was such a column
     assert older.rows["the plain one"]["frames-per-second"].number is None
     assert older.rows["the plain one"]["one-step-loss"].number is None
+
+
+def test_what_editors_were_taught_by_is_said_once():
+    expert = Fit({"expert": 1}, 0, 7)
+    plain, better = (replace(variant, needs={"expert": expert}) for variant in make_plan().variants)
+    plan = make_plan(variants=(plain, better))
+    notes = [note for note in main_table(plan, states_of(plan)).notes if "expert" in note]
+    assert notes == ["editors are taught by an expert of 7 steps, seed 0; it judges nothing here"]
 
 
 def test_one_protocol_has_a_card_and_two_say_what_differs(plan):

@@ -98,10 +98,12 @@ def test_an_editor_dubs_the_video_and_the_copy_is_the_video_as_it_is():
     editor = Audio2Exp(motion, audio)
     torch.nn.init.normal_(editor.zero.weight)
     parts = motion, FaceVid2VidRenderer(motion, size=64, width=0.0625, depth=4), audio, editor
-    model, scorer = Animator(*parts, device="cpu"), Scorer(("psnr",), Extractors("cpu"), scored_systems(("dubbed",)))
-    first, second = (
-        next(judge_speech(model, ("dubbed",), PEOPLE, SEED, 9, scorer, 1.0, {"mouth": mouth})) for mouth in (0.0, 2.0)
+    model, tasks = Animator(*parts, device="cpu"), ("speech", "dubbed")
+    scorer = Scorer(("psnr",), Extractors("cpu"), scored_systems(tasks))
+    (still, _, first, _), (spoken, _, second, _) = (
+        list(judge_speech(model, tasks, PEOPLE, SEED, 9, scorer, 1.0, {"mouth": mouth})) for mouth in (0.0, 2.0)
     )
+    assert (still.drawn["model"] != spoken.drawn["model"]).any()
     assert (first.drawn["copy the source"] == first.case.video).all()
     assert (first.drawn["model"] != second.drawn["model"]).any()
     assert first.drawn["model"].shape == first.case.video.shape

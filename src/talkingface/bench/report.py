@@ -190,7 +190,9 @@ def _beaten(plan: Plan, done: Sequence[CellState]) -> Iterator[str]:
 
 
 def _mean(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {column: statistics.fmean(run[column] for run in runs) for column in runs[0]}
+    """Of those runs that have a value: not every variant can be told pose or place."""
+    known = {column: [run[column] for run in runs if not math.isnan(run[column])] for column in runs[0]}
+    return {column: statistics.fmean(found) if found else math.nan for column, found in known.items()}
 
 
 def _as_good(one: float, other: float, column: Column) -> bool:
@@ -230,6 +232,9 @@ def _notes(plan: Plan, states: Sequence[CellState]) -> Iterator[str]:
         first = variant.needs["representation"]
         base = variant.changes.get("base", plan.base)
         yield f"{variant.label}: {base}, with a stage 1 of {first.steps} steps, seed {first.seed}"
+    experts = [needs["expert"] for needs in (plan.needs, *(v.needs for v in plan.variants)) if "expert" in needs]
+    for expert in {expert.key: expert for expert in experts}.values():
+        yield f"editors are taught by an expert of {expert.steps} steps, seed {expert.seed}; it judges nothing here"
     if set(plan.columns) & set(SPEED):
         yield (
             "speed: one thread, measured when the cell was judged, whatever else the machine did: noisy. Compare "
