@@ -78,5 +78,4 @@ def learn_to_speak(folder: Path, representation: Path, generator: str) -> int:
 def animated(model: Path, **driving: Any) -> np.ndarray:
     """Frames of a synthetic person whom the model moves."""
     portrait = render_clip(1, 5, frames=1, size=64, audio=False).frames[0]
-    animation = talkingface.load(model, device="cpu").animate(portrait, crop="none", **driving)
-    return np.concatenate(list(animation.frames()))
+    return talkingface.load(model, device="cpu").animate(portrait, crop="none", **driving).numpy()

@@ -39,7 +39,7 @@ def animator(plugin):
 
 
 def rendered(animation) -> np.ndarray:
-    return np.concatenate(list(animation.frames()))
+    return animation.numpy()
 
 
 def test_absolute_driving_takes_over_the_motion_as_it_is(animator, driving):

@@ -177,7 +177,7 @@ STAGE1 = {"base": "base.yaml", "steps": 5}
 def test_variants_of_stage_2_share_one_stage_1(plan_of):
     plan = plan_of(changed(**SPEECH, representation=STAGE1))
     assert plan.tasks == ("speech", "told")
-    assert {cell.fit.representation.key for cell in plan.cells()} == {plan.representation.key}
+    assert {cell.fit.needs["representation"].key for cell in plan.cells()} == {plan.needs["representation"].key}
     assert len({cell.key for cell in plan.cells()}) == 4
 
 
@@ -188,20 +188,60 @@ def test_a_variant_of_another_method_has_its_own_base_and_stage_1(plan_of, tmp_p
     fits = {cell.variant.name: cell.fit for cell in plan.cells()}
     dims = {
         name: [
-            fit.config["model"]["init_args"]["motion_encoder"]["init_args"]["dim"] for fit in (one, one.representation)
+            fit.config["model"]["init_args"]["motion_encoder"]["init_args"]["dim"]
+            for fit in (one, one.needs["representation"])
         ]
         for name, one in fits.items()
     }
     assert dims == {"mine": [20, 20], "theirs": [10, 10]}
-    assert (fits["mine"].representation.steps, fits["theirs"].representation.steps) == (5, 6)
+    assert (fits["mine"].needs["representation"].steps, fits["theirs"].needs["representation"].steps) == (5, 6)
     assert plan.variants[1].changes == variants["theirs"]  # the report says so
-    assert {cell.fit.representation.steps for cell in plan.at_smoke_scale().cells()} == {4}
+    assert {cell.fit.needs["representation"].steps for cell in plan.at_smoke_scale().cells()} == {4}
 
 
 def test_a_stage_1_of_one_variant_needs_one_for_the_others(plan_of):
     variants = {"mine": {}, "theirs": {"representation": STAGE1}}
     with pytest.raises(ConfigError, match="variant 'theirs' has a 'representation', and the bench has none"):
         plan_of(changed(**SPEECH, variants=variants))
+
+
+EDITOR = """
+model:
+  class_path: talkingface.tasks.Editing
+  init_args: {sync: {class_path: talkingface.losses.LipSyncLoss, init_args: {expert: expert}}}
+data: {class_path: talkingface.data.SyntheticEdits}
+"""
+TAUGHT = {**SPEECH, "representation": STAGE1, "expert": {"base": "base.yaml", "steps": 7}, "options": {}}
+
+
+def test_an_expert_is_trained_before_the_editors_that_it_teaches(plan_of, tmp_path):
+    (tmp_path / "editor.yaml").write_text(EDITOR)
+    plan = plan_of(changed(**TAUGHT, base="editor.yaml", variants={"one": {}}))
+    fit = plan.cells()[0].fit
+    assert {name: first.steps for name, first in fit.needs.items()} == {"representation": 5, "expert": 7}
+    assert len(list(fit.chain())) == 3
+    longer = plan_of(
+        changed(**TAUGHT | {"expert": {"base": "base.yaml", "steps": 8}}, base="editor.yaml", variants={"one": {}})
+    )
+    assert longer.cells()[0].fit_key != fit.key
+    assert {first.steps for first in plan.at_smoke_scale().cells()[0].fit.needs.values()} == {4}
+
+
+def test_an_expert_for_what_takes_none_is_refused_before_anything_is_trained(plan_of):
+    with pytest.raises(ConfigError, match="Reconstruction has no 'sync'"):
+        plan_of(changed(**TAUGHT))
+
+
+def test_variants_that_differ_in_what_is_asked_for_share_a_model_and_no_result(plan_of):
+    asked = {"closed": {"animate": {"mouth": 0}}, "wide": {"animate": {"mouth": 1.5}}, "untold": {}}
+    cells = plan_of(changed(**SPEECH, representation=STAGE1, variants=asked, seeds=[0])).cells()
+    assert len({cell.fit_key for cell in cells}) == 1
+    assert len({cell.key for cell in cells}) == 3
+    wrong = {"a": {"animate": {"mouht": 1}}}
+    with pytest.raises(ConfigError, match="unknown key 'mouht'; known: mouth"):
+        plan_of(changed(**SPEECH, representation=STAGE1, variants=wrong))
+    with pytest.raises(ConfigError, match=r"animate.mouth of variant 'a' must be a number"):
+        plan_of(changed(**SPEECH, representation=STAGE1, variants={"a": {"animate": {"mouth": "wide"}}}))
 
 
 def test_a_key_changes_with_the_stage_1(plan_of):
@@ -261,5 +301,5 @@ def test_anitalker_stands_beside_takin_ada_as_its_own_bench_has_it():
     plans = [read_plan(benches()[name], find_config, written_out) for name in ("anitalker-speech", "takin-ada-speech")]
     own, beside = ({cell.variant.name: cell for cell in plan.cells() if cell.seed == 0} for plan in plans)
     assert own["full"].key == beside["anitalker"].key
-    assert beside["takin-ada"].fit.representation.key == beside["no-emotions"].fit.representation.key
+    assert beside["takin-ada"].fit.needs["representation"].key == beside["no-emotions"].fit.needs["representation"].key
     assert plans[0].columns == plans[1].columns

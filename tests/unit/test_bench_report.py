@@ -186,6 +186,8 @@ def test_a_variant_without_a_task_is_left_out_where_the_task_is_judged(plan):
             state.result["rows"] = [row for row in state.result["rows"] if row["task"] == "self"]
     assert list(differences(plan, states)) == [("psnr", "better")]
     table = interval_table(plan, states)
+    shuffled = main_table(plan, states).rows["shuffled"]["cross/ssim"].value
+    assert shuffled == pytest.approx(main_table(plan, states_of(plan)).rows["shuffled"]["cross/ssim"].value)
     assert {name: list(cells) for name, cells in table.rows.items()} == {
         "the plain one": ["psnr", "cross/ssim"],
         "the better one": ["psnr"],
@@ -249,15 +251,52 @@ def test_canonical_variance_is_in_percent_of_the_models_that_have_canonical_keyp
     assert not any(note.startswith("canonical variance: ") for note in without.notes)
 
 
+def test_speed_is_shown_as_noisy_and_never_as_best():
+    plan = make_plan(columns=("psnr", "frames-per-second", "first-frame", "one-step-loss"))
+    states = states_of(plan, speed={"frames-per-second": 12.5, "first-frame": 80.0}, one_step_loss=1.25)
+    table = main_table(plan, states)
+    cells = table.rows["the plain one"]
+    assert [cells[name].value for name in plan.columns[1:]] == [12.5, 80.0, 1.25]
+    assert all(table.best(column) == frozenset() for column in table.columns[1:])
+    assert "frames/s, noisy" in table.markdown()
+    assert any(note.startswith("speed: one thread") for note in table.notes)
+    assert table.rows["ground truth"]["frames-per-second"].number is None
+    older = main_table(plan, states_of(plan))  # cells of before there was such a column
+    assert older.rows["the plain one"]["frames-per-second"].number is None
+    assert older.rows["the plain one"]["one-step-loss"].number is None
+
+
+def test_what_editors_were_taught_by_is_said_once():
+    expert = Fit({"expert": 1}, 0, 7)
+    plain, better = (replace(variant, needs={"expert": expert}) for variant in make_plan().variants)
+    plan = make_plan(variants=(plain, better))
+    notes = [note for note in main_table(plan, states_of(plan)).notes if "expert" in note]
+    assert notes == ["editors are taught by an expert of 7 steps, seed 0; it judges nothing here"]
+
+
+def test_one_protocol_has_a_card_and_two_say_what_differs(plan):
+    assert any(note.startswith("protocol card ") for note in main_table(plan, states_of(plan)).notes)
+    plain, better = plan.variants
+    near = replace(better, config={"data": {"init_args": {"framing": 0.7}}})
+    notes = main_table(replace(plan, variants=(plain, near)), states_of(replace(plan, variants=(plain, near)))).notes
+    assert not any(note.startswith("protocol card ") for note in notes)
+    (told,) = (note for note in notes if "does not compare" in note)
+    assert told.startswith("the better one is judged by another protocol than the plain one")
+    assert "framing: 1.0 | 0.7" in told
+
+
 def test_what_a_representation_can_show_is_the_mean_over_representations():
     """Of two methods in one bench; a shared stage 1 is shown as it is."""
     first, second = (Fit({"stage": number}, 0, 5) for number in (1, 2))
     variants = (
         Variant("plain", "the plain one", {}, {}),
-        Variant("better", "the better one", {}, {"base": "theirs"}, second),
+        Variant("better", "the better one", {}, {"base": "theirs"}, {"representation": second}),
     )
     plan = make_plan(
-        variants=variants, columns=("speech/psnr",), controls=("true motion", "ground truth"), representation=first
+        variants=variants,
+        columns=("speech/psnr",),
+        controls=("true motion", "ground truth"),
+        needs={"representation": first},
     )
     states = []
     for cell in plan.cells():

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from talkingface.core.errors import ShapeError
-from talkingface.core.images import center_square, resize, seen_at, to_float, to_uint8
+from talkingface.core.images import center_square, filmstrip, resize, seen_at, to_float, to_uint8
 
 
 def test_convention_black_is_minus_one_and_white_is_one():
@@ -88,3 +88,11 @@ def test_a_picture_of_a_renderers_size_is_averaged_to_what_a_network_sees():
     for size in (3, 8):
         with pytest.raises(ShapeError, match="expected"):
             seen_at(large, size)
+
+
+def test_a_filmstrip_goes_from_the_first_frame_to_the_last_in_whole_pixels():
+    frames = np.arange(9, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), np.uint8)
+    strip = filmstrip(frames, count=3, height=9)
+    assert strip.shape == (8, 3 * 8, 3)  # twice as large: three times would be higher than asked for
+    assert [int(strip[0, column, 0]) for column in (0, 7, 8, 16)] == [0, 0, 4, 8]
+    assert filmstrip(frames[:2], count=5).shape == (128, 2 * 128, 3)

@@ -1,8 +1,9 @@
-"""Plots of stage 1: HAL weights and the motion manifold."""
+"""Plots of stage 1: HAL weights, the motion manifold and keypoints."""
 
 import json
 
 import lightning as L
+import numpy as np
 import pytest
 import torch
 
@@ -11,7 +12,7 @@ from talkingface.core.images import to_uint8
 from talkingface.core.media import read_picture
 from talkingface.motion import LatentMotion
 from talkingface.renderers import LIARenderer
-from talkingface.tasks import HALWeights, MotionManifold, bar_chart, hal_weights, motion_manifold
+from talkingface.tasks import HALWeights, MotionManifold, bar_chart, hal_weights, motion_manifold, points_picture
 
 
 @pytest.fixture
@@ -63,6 +64,18 @@ def test_the_manifold_starts_and_ends_where_it_was_told_to(model, people):
     for column, end in zip((1, 3), ends, strict=True):
         assert (rows[:, :, column].int() - to_uint8(end).int()).abs().max() <= 1
     assert not torch.equal(rows[:, :, 1], rows[:, :, 3])
+
+
+def test_a_keypoint_is_a_dot_where_it_lies_and_near_ones_lie_on_top():
+    black = np.zeros((64, 64, 3), np.uint8)
+    points = torch.tensor([[-0.5, 0.5, 1.0], [0.5, 0.0, 1.0], [0.5, 0.0, -1.0]])
+    drawn = points_picture(black, points)
+    assert drawn.shape == (256, 256, 3)
+    blue, yellow = drawn[192, 64].tolist(), drawn[128, 192].tolist()
+    assert blue[2] > 150 > blue[0]
+    assert yellow[0] > 150 > yellow[2]
+    assert (drawn.any(-1).mean()) < 0.01  # nothing else
+    assert not black.any()
 
 
 def test_a_run_leaves_both_plots(tmp_path, tmp_path_factory, monkeypatch):

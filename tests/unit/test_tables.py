@@ -168,6 +168,12 @@ def test_html_escapes_and_marks():
     assert f"<p class=note><sup>1</sup> {MISSING}</p>" in text
 
 
+def test_a_notebook_shows_the_html():
+    shown = table({"a": {"psnr": Cell(20.0)}}, title="Does it help?")
+    assert shown._repr_html_() == shown.html()
+    assert "Does it help?" in shown.html()
+
+
 def test_csv_holds_full_precision_and_reads_back():
     made = table(
         {

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -25,11 +25,14 @@ import yaml
 
 from talkingface import registry
 from talkingface._version import __version__
-from talkingface.bench.columns import CANONICAL, LEAKAGE, PROBES, SPEECH_TRUTH, TRUTH
-from talkingface.bench.plan import FORMAT
+from talkingface.bench.columns import CANONICAL, LEAKAGE, PROBES, SPEECH_TRUTH, SPEED, TRUTH
+from talkingface.bench.first_loss import FILE as FIRST_LOSS
+from talkingface.bench.options import set_option
+from talkingface.bench.plan import FORMAT, NEEDS
 from talkingface.bench.reenactment import judge, scored_systems, write_side_by_side
 from talkingface.bench.runner import is_here
 from talkingface.bench.speaking import judge_speech
+from talkingface.bench.speed import measured_speed
 from talkingface.core.errors import TalkingFaceError
 from talkingface.core.files import atomic_folder, made_once
 from talkingface.core.images import to_float
@@ -85,11 +88,12 @@ def run_cell(job: Job) -> None:
         seconds = {"train": trained["seconds"], "evaluate": time.perf_counter() - start}
         peak = {"train": trained["peak_gb"], "evaluate": _peak_gb(resource.RUSAGE_SELF)}
         result = {
-            **{key: job[key] for key in ("name", "variant", "key", "evaluation", "tasks")},
+            **{key: job[key] for key in ("name", "variant", "key", "evaluation", "tasks", "animate")},
             **{key: job["fit"][key] for key in ("seed", "steps", "config")},
             "fit_key": job["fit"]["key"],
             "format": FORMAT,
             "parameters": parameters(animator),
+            "one_step_loss": trained.get("one_step_loss"),
             "seconds": seconds,
             "peak_gb": peak,
             "versions": _versions(),
@@ -110,25 +114,27 @@ def _fitted(fit: Job) -> Path:
     folder = Path(fit["folder"])
     with made_once(folder) as missing:  # variants of stage 2 share one stage 1
         if missing:
-            stage1 = _fitted(fit["representation"]) if fit["representation"] else None
+            needs = {name: _fitted(first) / "model" for name, first in fit["needs"].items()}
             with atomic_folder(folder) as part:
-                _train(fit, part, stage1)
+                _train(fit, part, needs)
     return folder
 
 
-def _train(fit: Job, folder: Path, stage1: Path | None) -> None:
+def _train(fit: Job, folder: Path, needs: Mapping[str, Path]) -> None:
     """Leaves ``model/``, ``metrics.csv``, ``config.yaml`` and ``fit.json`` in the folder."""
     run = folder / "run"
     settings = copy.deepcopy(fit["config"])
     settings["seed_everything"] = fit["seed"]
-    if stage1 is not None:
-        settings["model"]["init_args"]["representation"] = str(stage1 / "model")
-    settings["trainer"] = settings.get("trainer", {}) | {
+    for name, model in needs.items():
+        set_option(settings, NEEDS[name], str(model))
+    trainer = settings.get("trainer", {})
+    settings["trainer"] = trainer | {
         "max_steps": fit["steps"],
         "max_epochs": -1,
         "enable_progress_bar": False,
         "enable_model_summary": False,
         "default_root_dir": str(run),
+        "callbacks": [*trainer.get("callbacks", []), {"class_path": "talkingface.bench.first_loss.FirstLoss"}],
         "logger": {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": {"save_dir": str(run)}},
     }
     recipe = folder / "recipe.yaml"
@@ -141,6 +147,7 @@ def _train(fit: Job, folder: Path, stage1: Path | None) -> None:
     if not checkpoints:
         raise TalkingFaceError("training left no checkpoint; let the recipe's ModelCheckpoint save one.")
     export_checkpoint(checkpoints[-1], folder / "model")
+    loss = json.loads((run / FIRST_LOSS).read_text(encoding="utf-8"))
     logs = checkpoints[-1].parents[1]
     for name in ("metrics.csv", "config.yaml"):
         shutil.copy(logs / name, folder / name)
@@ -151,6 +158,7 @@ def _train(fit: Job, folder: Path, stage1: Path | None) -> None:
         "peak_gb": _peak_gb(resource.RUSAGE_CHILDREN),
         "git": git_commit(),
         "key": fit["key"],
+        "one_step_loss": loss,
     }
     (folder / "fit.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
@@ -160,7 +168,7 @@ def _judge(animator: Animator, job: Job, folder: Path) -> dict[str, Any]:
     wanted, evaluation, tasks = job["metrics"], job["evaluation"], tuple(job["tasks"])
     people, seed, frames = job["people"], evaluation["seed"], evaluation["frames"]
     known = {*TRUTH, *SPEECH_TRUTH}
-    metrics = [name for name in wanted if name not in known and name not in PROBES]
+    metrics = [name for name in wanted if name not in known and name not in (*PROBES, *SPEED)]
     staging = Staging.of(job["fit"]["config"]["data"].get("init_args", {}))  # as it was trained
     extractors = Extractors("cpu", given=synthetic_extractors())  # networks for real faces do not know drawn ones
     missing = {name: lacking for name in metrics if (lacking := lacking_networks(name, extractors.built))}
@@ -171,7 +179,7 @@ def _judge(animator: Animator, job: Job, folder: Path) -> dict[str, Any]:
     cases = (
         judge(animator, people, seed, frames, scorer, staging, truth=bool(set(wanted) & known))
         if animator.motion_generator is None
-        else judge_speech(animator, tasks, people, seed, frames, scorer, staging)
+        else judge_speech(animator, tasks, people, seed, frames, scorer, staging, job["animate"])
     )
     for judged in cases:
         task = judged.case.task
@@ -184,6 +192,7 @@ def _judge(animator: Animator, job: Job, folder: Path) -> dict[str, Any]:
         "sets": scorer.set_reports(),
         "leakage": _leakage(animator, people, seed, staging) if LEAKAGE in wanted else {},
         "canonical": _canonical(animator, people, seed, staging) if CANONICAL in wanted else {},
+        "speed": measured_speed(animator, people[0], seed, frames, staging) if set(wanted) & set(SPEED) else {},
         "missing": missing,
         "failures": [vars(failure) for failure in scorer.failures],
         "conventions": {name: metric_class(name).convention for name in metrics}

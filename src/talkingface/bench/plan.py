@@ -4,8 +4,8 @@ import copy
 import functools
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from talkingface.evaluation.face_reader import WEIGHTS as FACE_READER
 from talkingface.weights import sha256
 
 FORMAT = 1  # of a cell's result; a change reruns every cell
+# what is trained before a model → the setting that its folder fills
+NEEDS = {"representation": "model.representation", "expert": "model.sync.expert"}
 SMOKE_DATA = {
     "SyntheticPairs": {
         "identities": 10,
@@ -35,6 +37,21 @@ SMOKE_DATA = {
         "clips_per_identity": 1,
         "clip_frames": 12,
         "frames": 8,
+        "windows_per_clip": 2,
+        "batch_size": 2,
+    },
+    "SyntheticEdits": {
+        "identities": 10,
+        "clips_per_identity": 1,
+        "clip_frames": 24,
+        "windows_per_clip": 2,
+        "val_windows_per_clip": 1,
+        "batch_size": 2,
+    },
+    "SyntheticSync": {
+        "identities": 10,
+        "clips_per_identity": 1,
+        "clip_frames": 40,
         "windows_per_clip": 2,
         "batch_size": 2,
     },
@@ -70,14 +87,17 @@ class Variant:
         label: for people.
         config: the whole training configuration.
         changes: what sets it apart from the base, key → value.
-        representation: its own stage 1, where it does not share that of the bench.
+        needs: what is trained before it and is not shared with the bench; keys of :data:`NEEDS`.
+        animate: what its model is asked for when it is judged, such as ``{"mouth": 0.5}``; variants that differ in
+            nothing else share one trained model.
     """
 
     name: str
     label: str
     config: Config
     changes: Mapping[str, Any]
-    representation: "Fit | None" = None
+    needs: Mapping[str, "Fit"] = field(default_factory=dict)
+    animate: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,19 +107,26 @@ class Fit:
     Args:
         config: the whole training configuration.
         seed, steps: of the run.
-        representation: the run of stage 1 whose motion a run of stage 2 learns to make.
+        needs: what is trained before it: the stage 1 whose motion a run of stage 2 learns to make, the expert that an
+            editor is taught by; keys of :data:`NEEDS`.
     """
 
     config: Config
     seed: int
     steps: int
-    representation: "Fit | None" = None
+    needs: Mapping[str, "Fit"] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
         """SHA-256 of all of it."""
         training = {"format": FORMAT, "config": self.config, "seed": self.seed, "steps": self.steps}
-        return _digest(training | ({"representation": self.representation.key} if self.representation else {}))
+        return _digest(training | {name: fit.key for name, fit in self.needs.items()})
+
+    def chain(self) -> Iterator["Fit"]:
+        """The run and all that is trained before it."""
+        yield self
+        for fit in self.needs.values():
+            yield from fit.chain()
 
 
 @dataclass(frozen=True)
@@ -142,6 +169,8 @@ class CellPlan:
         }
         if self.tasks != REENACTMENT:
             judged["tasks"] = self.tasks
+        if self.variant.animate:
+            judged["animate"] = dict(self.variant.animate)
         return _digest({"fit": self.fit_key, **judged})
 
 
@@ -158,8 +187,8 @@ class Plan:
         columns: of the table, see :mod:`talkingface.bench.columns`.
         controls: rows below the variants, see :mod:`talkingface.bench.columns`.
         evaluation: how every cell is judged.
-        representation: stage 1, trained once and shared by the variants that have none of their own, of a bench of
-            stage 2.
+        needs: what is trained once, before the variants, and shared by those that have none of their own: stage 1 of a
+            bench of stage 2, and the expert of editors.
         smoke: whether this is a trial run whose numbers mean nothing.
     """
 
@@ -173,13 +202,13 @@ class Plan:
     columns: tuple[str, ...]
     controls: tuple[str, ...]
     evaluation: Evaluation
-    representation: Fit | None = None
+    needs: Mapping[str, Fit] = field(default_factory=dict)
     smoke: bool = False
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """What the models are judged at: speech where they speak, and reenactment where they do not."""
-        if self.representation is None:
+        if not self.needs:
             return REENACTMENT
         return tuple(task for task in SPEECH if task in map(task_of, self.columns))
 
@@ -200,7 +229,7 @@ class Plan:
         return [
             CellPlan(
                 variant,
-                Fit(variant.config, seed, self.steps, variant.representation or self.representation),
+                Fit(variant.config, seed, self.steps, {**self.needs, **variant.needs}),
                 self.evaluation,
                 metrics,
                 self.tasks,
@@ -213,12 +242,11 @@ class Plan:
     def at_smoke_scale(self) -> "Plan":
         """The same plan with one seed, next to no training and tiny clips; only the numbers lose their meaning."""
 
-        def small(first: Fit | None) -> Fit | None:
-            return first and replace(first, config=_smoke(first.config), steps=4)
+        def small(needs: Mapping[str, Fit]) -> dict[str, Fit]:
+            return {name: replace(fit, config=_smoke(fit.config), steps=4) for name, fit in needs.items()}
 
         variants = tuple(
-            replace(variant, config=_smoke(variant.config), representation=small(variant.representation))
-            for variant in self.variants
+            replace(variant, config=_smoke(variant.config), needs=small(variant.needs)) for variant in self.variants
         )
         return replace(
             self,
@@ -227,7 +255,7 @@ class Plan:
             seeds=self.seeds[:1],
             steps=4,
             evaluation=replace(self.evaluation, people=2, frames=4),
-            representation=small(self.representation),
+            needs=small(self.needs),
             smoke=True,
         )
 

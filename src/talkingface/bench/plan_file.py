@@ -1,5 +1,6 @@
 """A bench file, read and checked in full before anything is trained."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,15 @@ import yaml
 
 from talkingface.bench.columns import CONTROLS, SPEECH, SPEECH_CONTROLS, column_names, task_of
 from talkingface.bench.options import Config, set_option
-from talkingface.bench.plan import Evaluation, Fit, Plan, Variant
+from talkingface.bench.plan import NEEDS, Evaluation, Fit, Plan, Variant
 from talkingface.core.errors import ConfigError, did_you_mean
 
+ASKED = ("mouth", "steps", "guidance")  # of an animator, when a variant is judged
 KEYS = (
     "title",
     "source",
     "representation",
+    "expert",
     "base",
     "options",
     "variants",
@@ -32,8 +35,9 @@ def read_plan(path: Path, find_recipe: Callable[[str], Path], written_out: Calla
     Args:
         path: YAML with the keys ``title``, ``source``, ``base``, ``options``, ``variants`` (name → ``label`` and
             ``overrides``), ``seeds``, ``steps``, ``columns``, ``controls``, ``evaluation`` and, for stage 2,
-            ``representation`` (``base``, ``options``, ``steps`` and ``seed`` of the stage 1 that the variants share).
-            A variant of another method has a ``base`` and, for stage 2, a ``representation`` of its own.
+            ``representation`` (``base``, ``options``, ``steps`` and ``seed`` of the stage 1 that the variants share),
+            and in the same way the ``expert`` of editors. A variant of another method has a ``base``, and these, of its
+            own. ``animate`` of a variant is what its model is asked for when it is judged.
         find_recipe: finds ``base`` where it does not lie beside the file.
         written_out: replaces the short names in a configuration by class paths.
 
@@ -69,29 +73,35 @@ def _plan(
             config = written_out(config)
         return config
 
-    def stage1(where: str, about: Any) -> Fit | None:
-        """The training run of a representation; ``None`` where there is none."""
-        first = _mapping(where, about or {})
-        _known(where, first, ("base", "options", "steps", "seed"))
-        if not first:
-            return None
-        config = recipe(first.get("base"), _mapping(f"{where}.options", first.get("options") or {}))
-        steps = _whole(f"{where}.steps", first.get("steps"), 1)
-        return Fit(config, _whole(f"{where}.seed", first.get("seed", 0), 0), steps)
+    def needs(about: Mapping[str, Any], whose: str = "") -> dict[str, Fit]:
+        """The training runs that come first."""
+        found = {}
+        for name in NEEDS:
+            where = name + whose
+            first = _mapping(where, about.get(name) or {})
+            _known(where, first, ("base", "options", "steps", "seed"))
+            if first:
+                config = recipe(first.get("base"), _mapping(f"{where}.options", first.get("options") or {}))
+                steps = _whole(f"{where}.steps", first.get("steps"), 1)
+                found[name] = Fit(config, _whole(f"{where}.seed", first.get("seed", 0), 0), steps)
+        return found
 
     options = _mapping("options", content.get("options") or {})
-    representation = stage1("representation", content.get("representation"))
+    shared = needs(content)
     variants = []
     for name, about in _mapping("variants", content["variants"]).items():
         where = f"variant '{name}'"
-        _known(where, _mapping(where, about), ("label", "overrides", "base", "representation"))
+        _known(where, _mapping(where, about), ("label", "overrides", "base", "animate", *NEEDS))
         changes = _mapping(f"overrides of {where}", about.get("overrides") or {})
         config = recipe(about.get("base", content["base"]), {**options, **changes})
-        first = stage1(f"representation of {where}", about.get("representation"))
-        if first and not representation:
+        own = needs(about, f" of {where}")
+        if "representation" in own and "representation" not in shared:
             raise ConfigError(f"{where} has a 'representation', and the bench has none. Give it one for the others.")
-        other = {key: about[key] for key in ("base", "representation") if key in about}
-        variants.append(Variant(str(name), str(about.get("label", name)), config, {**other, **changes}, first))
+        if "expert" in {**shared, **own}:  # refused here, and not when hours of training are done
+            set_option(copy.deepcopy(config), NEEDS["expert"], "")
+        asked = _asked(where, about.get("animate") or {})
+        other = {key: about[key] for key in ("base", *NEEDS, "animate") if key in about}
+        variants.append(Variant(str(name), str(about.get("label", name)), config, {**other, **changes}, own, asked))
     if not variants:
         raise ConfigError("'variants' is empty; there is nothing to compare.")
     labels = [*(variant.label for variant in variants), *CONTROLS, *SPEECH_CONTROLS]
@@ -101,11 +111,12 @@ def _plan(
     _known("evaluation", evaluation, tuple(Evaluation.__dataclass_fields__))
     for key, value in evaluation.items():
         _whole(f"evaluation.{key}", value, 0 if key == "seed" else 2)  # cross-reenactment needs two people
-    if (representation is not None) != any(task_of(column) in SPEECH for column in columns):
+    spoken = any(task_of(column) in SPEECH for column in columns)
+    if ("representation" in shared) != spoken:
         raise ConfigError(
             "columns of speech and a 'representation' go together: give both (stage 2), or neither (stage 1)."
         )
-    if representation is None and set(controls) & set(SPEECH_CONTROLS):
+    if not spoken and set(controls) & set(SPEECH_CONTROLS):
         raise ConfigError(
             f"the controls {', '.join(SPEECH_CONTROLS)} are of speech; without a 'representation' there is none."
         )
@@ -120,8 +131,18 @@ def _plan(
         columns=columns,
         controls=controls,
         evaluation=Evaluation(**evaluation),
-        representation=representation,
+        needs=shared,
     )
+
+
+def _asked(where: str, given: Any) -> dict[str, float]:
+    """What a model is asked for when it is judged."""
+    asked = _mapping(f"animate of {where}", given)
+    _known(f"animate of {where}", asked, ASKED)
+    for key, value in asked.items():
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise ConfigError(f"animate.{key} of {where} must be a number, and is {value!r}.")
+    return asked
 
 
 def _mapping(where: str, value: Any) -> dict[str, Any]:

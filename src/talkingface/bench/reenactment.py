@@ -98,7 +98,7 @@ def score_case(
 
 
 def write_side_by_side(path: Path, judged: Judged) -> None:
-    """Write portrait | driving | output | true picture as a video; speech has no driving picture, but sound.
+    """Write portrait | driving | output | true picture as a video; speech has sound, and a video only to be dubbed.
 
     Args:
         path: the file.
@@ -107,7 +107,8 @@ def write_side_by_side(path: Path, judged: Judged) -> None:
     case = judged.case
     times = max(1, WIDTH // case.portrait.shape[1])
     if isinstance(case, speech.KnownSpeech):
-        columns, audio = [judged.drawn["model"], case.picture], case.audio
+        given = [] if case.video is None else [case.video]
+        columns, audio = [*given, judged.drawn["model"], case.picture], case.audio
     else:
         columns, audio = [case.driving, judged.drawn["model"], case.picture], None
     with VideoWriter(path, audio=audio) as writer:

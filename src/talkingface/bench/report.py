@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from talkingface.bench import bench_page
-from talkingface.bench.columns import SPEECH, metric_of
+from talkingface.bench.columns import SPEECH, SPEED, metric_of
 from talkingface.bench.plan import Plan
+from talkingface.bench.protocol import protocol_notes
 from talkingface.bench.runner import CellState
 from talkingface.bench.values import (
     MODEL,
@@ -157,12 +158,17 @@ def differences(plan: Plan, states: Sequence[CellState]) -> dict[tuple[str, str]
 def _control(name: str, plan: Plan, done: Sequence[CellState]) -> list[dict[str, float]]:
     """Values of a control: all but shuffling is the same for every seed, and for variants that share a stage 1."""
     if name != "shuffled":
-        first = {state.cell.fit.representation and state.cell.fit.representation.key: state for state in reversed(done)}
+        first = {_stage1_key(state): state for state in reversed(done)}
         return [_mean([values(state, plan, name) for state in first.values()])]
     found: dict[int, list[dict[str, float]]] = {}
     for state in done:
         found.setdefault(state.cell.seed, []).append(values(state, plan, name))
     return [_mean(ones) for ones in found.values()]
+
+
+def _stage1_key(state: CellState) -> str:
+    stage1 = state.cell.fit.needs.get("representation")
+    return stage1.key if stage1 else ""
 
 
 def _beaten(plan: Plan, done: Sequence[CellState]) -> Iterator[str]:
@@ -184,7 +190,9 @@ def _beaten(plan: Plan, done: Sequence[CellState]) -> Iterator[str]:
 
 
 def _mean(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {column: statistics.fmean(run[column] for run in runs) for column in runs[0]}
+    """Of those runs that have a value: not every variant can be told pose or place."""
+    known = {column: [run[column] for run in runs if not math.isnan(run[column])] for column in runs[0]}
+    return {column: statistics.fmean(found) if found else math.nan for column, found in known.items()}
 
 
 def _as_good(one: float, other: float, column: Column) -> bool:
@@ -193,7 +201,7 @@ def _as_good(one: float, other: float, column: Column) -> bool:
 
 def _notes(plan: Plan, states: Sequence[CellState]) -> Iterator[str]:
     judged = plan.evaluation
-    own = [variant for variant in plan.variants if variant.representation]
+    own = [variant for variant in plan.variants if "representation" in variant.needs]
     if plan.smoke:
         yield "SMOKE: next to no training and tiny clips; this shows that everything runs, the numbers mean nothing"
     yield (
@@ -211,13 +219,28 @@ def _notes(plan: Plan, states: Sequence[CellState]) -> Iterator[str]:
             yield "true motion is the mean over the representations, each of which is in results.json"
     if "told" in plan.tasks:
         yield "told: the true pose, place and size are given, as far as a variant can be told them"
-    if plan.representation:
+    if "dubbed" in plan.tasks:
+        yield (
+            "dubbed: there is a video of the person with the mouth of another speech; copy the source is that video as "
+            "it is. Who edits keeps its motion, the others move its first frame and are told pose, place and size, as "
+            "far as they can be"
+        )
+    if first := plan.needs.get("representation"):
         sharing = "all other variants" if own else "all variants"
-        yield f"{sharing} share one stage 1 of {plan.representation.steps} steps, seed {plan.representation.seed}"
+        yield f"{sharing} share one stage 1 of {first.steps} steps, seed {first.seed}"
     for variant in own:
-        assert variant.representation is not None
-        steps, seed = variant.representation.steps, variant.representation.seed
-        yield f"{variant.label}: {variant.changes.get('base', plan.base)}, with a stage 1 of {steps} steps, seed {seed}"
+        first = variant.needs["representation"]
+        base = variant.changes.get("base", plan.base)
+        yield f"{variant.label}: {base}, with a stage 1 of {first.steps} steps, seed {first.seed}"
+    experts = [needs["expert"] for needs in (plan.needs, *(v.needs for v in plan.variants)) if "expert" in needs]
+    for expert in {expert.key: expert for expert in experts}.values():
+        yield f"editors are taught by an expert of {expert.steps} steps, seed {expert.seed}; it judges nothing here"
+    if set(plan.columns) & set(SPEED):
+        yield (
+            "speed: one thread, measured when the cell was judged, whatever else the machine did: noisy. Compare "
+            "large ratios only, and only of one run with one job"
+        )
+    yield from protocol_notes(states)
     leakage = [state.result["leakage"] for state in states if state.result and state.result["leakage"]]
     if leakage:
         chance = leakage[0]["chance"]
@@ -272,7 +295,7 @@ def _results(plan: Plan, states: Sequence[CellState], tables: Sequence[Table]) -
                 "values": {system: values(state, plan, system) for system in (MODEL, *plan.controls)} if result else {},
                 **{
                     name: result.get(name)
-                    for name in ("seconds", "peak_gb", "versions", "git", "leakage", "canonical", "missing")
+                    for name in ("seconds", "peak_gb", "speed", "versions", "git", "leakage", "canonical", "missing")
                 },
                 "conventions": result.get("conventions"),
             }

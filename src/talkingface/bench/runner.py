@@ -99,6 +99,7 @@ def job_of(cell: CellPlan, out: Path) -> dict[str, Any]:
     return {
         **{key: getattr(cell, key) for key in ("name", "key", "metrics", "tasks")},
         "variant": cell.variant.name,
+        "animate": dict(cell.variant.animate),
         "evaluation": asdict(cell.evaluation),
         "people": cell.evaluation.identities,
         "fit": _fit(cell.fit, out),
@@ -107,11 +108,11 @@ def job_of(cell: CellPlan, out: Path) -> dict[str, Any]:
 
 
 def _fit(fit: Fit, out: Path) -> dict[str, Any]:
-    """What is to be trained, and where the model goes; stage 1 first, where there is one."""
+    """What is to be trained, and where the model goes; first what it needs."""
     return {
         **{key: getattr(fit, key) for key in ("config", "seed", "steps", "key")},
         "folder": str((out / "fits" / fit.key[:16]).resolve()),
-        "representation": _fit(fit.representation, out) if fit.representation else None,
+        "needs": {name: _fit(first, out) for name, first in fit.needs.items()},
     }
 
 
@@ -194,8 +195,7 @@ def _close(process: "subprocess.Popen[bytes]") -> None:
 
 def _borrowed(state: CellState, out: Path) -> bool:
     """Take over the same cell, or its trained model, from a bench in a neighbouring folder."""
-    fit, first = state.cell.fit, state.cell.fit.representation
-    fits = [f"fits/{one.key[:16]}" for one in (fit, first) if one is not None]
+    fits = [f"fits/{fit.key[:16]}" for fit in state.cell.fit.chain()]
     for wanted in (f"cells/{state.folder.name}", *fits):
         for found in sorted(out.resolve().parent.glob(f"*/{wanted}")):
             if not (out / wanted).exists():

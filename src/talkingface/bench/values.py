@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from talkingface.bench.columns import CANONICAL, COSTS, CROSS_ONLY, LEAKAGE, PROBES, metric_of, task_of
+from talkingface.bench.columns import CANONICAL, COSTS, CROSS_ONLY, LEAKAGE, PROBES, SPEED, metric_of, task_of
 from talkingface.bench.plan import Plan
 from talkingface.bench.runner import CellState
 from talkingface.evaluation.scoring import metric_class
@@ -16,6 +16,13 @@ COST_COLUMNS = {
     "parameters": Column("parameters", "parameters", "million", None, 2),
     "minutes": Column("minutes", "training", "min", None, 1),
     "peak_gb": Column("peak_gb", "memory", "GiB", None, 2),
+    "one-step-loss": Column("one-step-loss", "loss of the first step", "", None, 3),
+}
+SPEED_COLUMNS = {  # without a direction: what is noisy is neither bold nor tested
+    "frames-per-second": Column("frames-per-second", "speed", "frames/s, noisy", None, 1),
+    "first-frame": Column("first-frame", "first frame", "ms, noisy", None, 0),
+    "real-time-factor": Column("real-time-factor", "real-time factor", "noisy", None, 2),
+    "animate-gb": Column("animate-gb", "memory of animating", "GiB", None, 2),
 }
 PROBE_COLUMNS = {
     LEAKAGE: Column(LEAKAGE, "identity leakage", "", False, 3),
@@ -28,11 +35,12 @@ TRUTH_COLUMNS = {
     "expression-leakage": ("expression leakage", "", False, 3),
     "expression-transfer": ("expression transfer", "", True, 3),
     "lip-correlation": ("lip correlation", "", True, 3),
+    "lip-opening": ("lip opening", "% of the true one", None, 1),
     "location-error": ("place error", "% of width", False, 2),
     "scale-error": ("size error", "% of height", False, 2),
 }
 
-PREFIXES = {"self": "", "cross": "cross ", "speech": "", "told": "told: "}
+PREFIXES = {"self": "", "cross": "cross ", "speech": "", "told": "told: ", "dubbed": "dubbed: "}
 
 Row = dict[str, Any]
 
@@ -55,7 +63,7 @@ def column_of(name: str) -> Column:
     Args:
         name: as in a bench file.
     """
-    of_model = COST_COLUMNS | PROBE_COLUMNS
+    of_model = COST_COLUMNS | PROBE_COLUMNS | SPEED_COLUMNS
     if name in of_model:
         return of_model[name]
     metric, prefix = metric_of(name), PREFIXES[task_of(name)]
@@ -81,13 +89,15 @@ def all_rows(states: Sequence[CellState]) -> list[Row]:
 
 
 def _value(result: Mapping[str, Any], name: str, system: str) -> float:
-    if name in (*COSTS, *PROBES):
+    if name in (*COSTS, *PROBES, *SPEED):
         if system != MODEL:
             return math.nan
         of_model = {
             "parameters": result["parameters"] / 1e6,
             "minutes": result["seconds"]["train"] / 60,
             "peak_gb": max(result["peak_gb"].values()),
+            "one-step-loss": math.nan if (loss := result.get("one_step_loss")) is None else loss,  # of older cells
+            **{name: result.get("speed", {}).get(name, math.nan) for name in SPEED},
             LEAKAGE: result["leakage"].get("accuracy", math.nan),
             CANONICAL: result.get("canonical", {}).get("variance", math.nan) * 100,
         }

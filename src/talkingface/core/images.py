@@ -93,3 +93,22 @@ def center_square(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     return frames[..., top : top + side, left : left + side, :]
+
+
+def filmstrip(frames: NDArray[np.uint8], count: int = 8, height: int = 128) -> NDArray[np.uint8]:
+    """Some frames of a clip beside each other, as one picture to look at.
+
+    Args:
+        frames: uint8 ``(T, H, W, 3)``.
+        count: frames shown, evenly spread from the first to the last; all where there are fewer.
+        height: of the strip, in pixels; frames are enlarged to it by whole pixels, never shrunk.
+
+    Returns:
+        uint8 ``(h, n w, 3)``.
+
+    >>> filmstrip(np.zeros((25, 64, 64, 3), np.uint8), count=4).shape
+    (128, 512, 3)
+    """
+    shown = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
+    times = max(1, height // frames.shape[1])
+    return np.concatenate([frames[place].repeat(times, 0).repeat(times, 1) for place in shown], axis=1)

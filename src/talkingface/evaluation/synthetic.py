@@ -124,7 +124,7 @@ def cross_reenactments(
         number = (index + 1) % len(people)
         clip, other = clips[number], clips[(index + 2) % len(people)]
         still = render_clip(person, seed + 1, 1, size, _mood(number + 3), 3, audio=False, staging=staging)
-        picture, landmarks = _drawn_as(person, clip, Framing(size, staging.framing))
+        picture, landmarks = drawn_as(person, clip, Framing(size, staging.framing))
         yield KnownReenactment(
             task="cross",
             clip=f"person {person} after {clip.identity}",
@@ -237,8 +237,8 @@ def _mood(number: int) -> str:
     return _MOODS[number % len(_MOODS)]
 
 
-def _drawn_as(person: int, clip: SyntheticClip, view: Framing) -> tuple[Frames, NDArray[np.float32]]:
-    """A clip's movement on another person: frames and landmarks."""
+def drawn_as(person: int, clip: SyntheticClip, view: Framing) -> tuple[Frames, NDArray[np.float32]]:
+    """A clip's movement on a person: frames ``(T, H, W, 3)`` and landmarks ``(T, 68, 2)``."""
     noses, sizes = view.outside(clip.landmarks[:, 30]), clip.scale * (view.size / view.whole)
     placed = zip(clip.pose, noses, sizes, clip.expression, strict=True)
     drawn = [render_frame(person, *parameters, view.whole) for parameters in placed]

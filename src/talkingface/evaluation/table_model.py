@@ -126,6 +126,10 @@ class Table:
         """A ``<table>`` and its notes, for a page with the style of :mod:`talkingface.bench.page`."""
         return table_formats.to_html(self._grid())
 
+    def _repr_html_(self) -> str:
+        """Jupyter's protocol: the last line of a cell shows the table."""
+        return self.html()
+
     def csv(self) -> str:
         """All numbers in full precision; beside a column's value ``_low`` and ``_high``, or ``_sd``, and ``_note``."""
         text = io.StringIO()

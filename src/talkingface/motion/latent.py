@@ -67,7 +67,7 @@ class LatentMotion(MotionEncoder):
         return motion
 
     def motion_features(self, code: ImageCode) -> Tensor:
-        """Motion latent z_m ``(N, code_dim)``, before the projector: what must not know who it is."""
+        """Motion latent z_m ``(N, code_dim)``, before the projector."""
         features: Tensor = code.code if self.decoupling is None else self.decoupling(code.code)
         return features
 

@@ -73,6 +73,14 @@ class Rendering(ABC):
             MediaError: when what is read cannot be decoded further.
         """
 
+    def numpy(self) -> Frames:
+        """Render all frames into memory, ``(T, H, W, 3)``; a long video is better saved.
+
+        Raises:
+            WeightsError, MediaError: as :meth:`frames`.
+        """
+        return np.concatenate(list(self.frames()))
+
     def save(self, path: str | Path, progress: Progress | None = None) -> Path:
         """Render into a video with the sound that drives it; the file appears whole or not at all.
 

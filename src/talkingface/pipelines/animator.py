@@ -13,7 +13,7 @@ from torch import Tensor
 
 from talkingface.audio import SpeechEncoder
 from talkingface.core.device import resolve_device
-from talkingface.core.errors import ConfigError, MediaError, WeightsError
+from talkingface.core.errors import ConfigError, MediaError, ShapeError, WeightsError
 from talkingface.core.images import center_square, resize, to_float, to_uint8
 from talkingface.core.interfaces import ControlReader, MotionEncoder, MotionGenerator, Renderer
 from talkingface.core.media import is_picture, read_audio
@@ -27,7 +27,7 @@ from talkingface.motion.driving import Region
 from talkingface.pipelines.animation import Animation, MotionTrack
 from talkingface.pipelines.control_tracks import Control, ControlTracks, read_controls
 from talkingface.pipelines.driven import DrivenMotion, following
-from talkingface.pipelines.dubbing import Dubbing
+from talkingface.pipelines.dubbing import DubbedSpeech, Dubbing, edited
 from talkingface.pipelines.emotions import Emotion, read_emotion
 from talkingface.pipelines.face import Landmarks, find_landmarks
 from talkingface.pipelines.portrait import Crop, read_portrait
@@ -223,12 +223,7 @@ class Animator:
         """
         if batch < 1:
             raise ConfigError(f"a batch of {batch} frames cannot be rendered; give 1 or more.")
-        _, generator = self.speech_parts()
-        if not generator.edits:
-            raise ConfigError(
-                f"{type(generator).__name__} makes motion anew and cannot dub a video. Give a model that edits motion "
-                "(ControlTalk's), or animate a picture."
-            )
+        generator = self._editor()
         given, files = input_file(source), {"video": Path(source)}
         wave = _checked(audio) if isinstance(audio, np.ndarray) else read_audio(audio)
         files |= {} if isinstance(audio, np.ndarray) else {"speech": Path(audio)}
@@ -237,6 +232,45 @@ class Animator:
         for note in dubbing.notes:
             _log.warning(note)
         return dubbing
+
+    @torch.inference_mode()
+    def redub(
+        self,
+        frames: NDArray[np.uint8],
+        audio: NDArray[np.float32],
+        /,
+        *,
+        mouth: Control | None = None,
+        batch: int = 8,
+    ) -> NDArray[np.uint8]:
+        """Faces in memory with another speech, redrawn as a whole; :meth:`dub` finds them in a file and pastes them.
+
+        Args:
+            frames: faces that fill their pictures, uint8 ``(T, H, W, 3)`` at 25 fps.
+            audio: 16 kHz mono ``(S,)`` in ``[-1, 1]``, T frames long.
+            mouth: as for :meth:`animate`.
+            batch: frames rendered together.
+
+        Returns:
+            ``(T, size, size, 3)``.
+
+        Raises:
+            ConfigError: when the model's generator does not edit motion, and for a mouth out of range.
+            ShapeError: when speech and frames are not of one length.
+        """
+        generator, encoder = self._editor(), self.speech_parts()[0]
+        speech = DubbedSpeech(encoder, _checked(audio), self.device)
+        if len(speech) != len(frames):
+            raise ShapeError(f"there are {len(frames)} frames, and speech for {len(speech)}.")
+        told = read_controls({} if mouth is None else {"mouth": mouth}, len(frames), generator.attributes)
+        tracks = {name: track.to(self.device)[None] for name, track in told.tracks.items()}
+        drawn = []
+        for first in range(0, len(frames), batch):
+            some = slice(first, first + batch)
+            squares = self.prepare(frames[some], self.renderer.size)
+            now = {name: track[:, some] for name, track in tracks.items()}
+            drawn.append(edited(self, squares, speech.heard(first, len(squares)), now))
+        return np.concatenate(drawn)
 
     @torch.inference_mode()
     def appearance(self, source: str | Path | NDArray[np.uint8]) -> Source:
@@ -291,6 +325,16 @@ class Animator:
                 "('talkingface list' names the recipes of stage 2), export the result, and give that model."
             )
         return self.audio_encoder, self.motion_generator
+
+    def _editor(self) -> MotionGenerator:
+        """The generator, which must edit."""
+        _, generator = self.speech_parts()
+        if not generator.edits:
+            raise ConfigError(
+                f"{type(generator).__name__} makes motion anew and cannot dub a video. Give a model that edits motion "
+                "(ControlTalk's), or animate a picture."
+            )
+        return generator
 
     def _spoken(
         self,

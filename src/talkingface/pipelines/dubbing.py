@@ -1,6 +1,6 @@
 """A video with another speech: only the mouth follows, all else stays as it was filmed (ControlTalk, section 3.1)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,24 @@ class DubbedSpeech:
         return condition[:, first - start : first - start + frames]
 
 
+def edited(animator: "Animator", squares: Tensor, heard: Tensor, controls: Mapping[str, Tensor]) -> Frames:
+    """Faces whose expressions a generator edits, each its own portrait.
+
+    Args:
+        animator: with a generator that edits.
+        squares: ``(n, 3, size, size)`` in ``[-1, 1]``.
+        heard: speech of these frames ``(1, n, A)``.
+        controls: what the generator is to keep to, ``(1, n)`` each.
+
+    Returns:
+        ``(n, size, size, 3)``.
+    """
+    _, generator = animator.speech_parts()
+    source = animator.renderer.appearance(squares)
+    told = Condition(heard, source.motion[:1], source.identity[:1], controls, original=source.motion[None])
+    return animator.render(source, generator.sample(told, seeded(0, animator.device))[0])  # an editor draws nothing
+
+
 class Dubbing(Rendering):
     """A dubbed video, rendered while it is read: a batch of frames is held, and none is decoded twice.
 
@@ -79,7 +97,7 @@ class Dubbing(Rendering):
         batch: int,
         files: dict[str, Path],
     ) -> None:
-        encoder, self._generator = animator.speech_parts()
+        encoder, _ = animator.speech_parts()
         self._animator = animator
         self._clip = VideoReader(source, fps=FPS)
         self._speech = DubbedSpeech(encoder, wave, animator.device)
@@ -135,17 +153,10 @@ class Dubbing(Rendering):
         animator, places = self._animator, [place for place, _ in found]
         size = animator.renderer.size
         squares = torch.cat([animator.prepare(face.cut(frames[place])[None], size) for place, face in found])
-        source = animator.renderer.appearance(squares)
-        told = Condition(
-            self._speech.heard(first, len(frames))[:, places],
-            source.motion[:1],
-            source.identity[:1],
-            {name: track[:, first : first + len(frames)][:, places] for name, track in self._controls.items()},
-            original=source.motion[None],
-        )
-        motion = self._generator.sample(told, seeded(0, animator.device))[0]  # an editor draws nothing
+        heard = self._speech.heard(first, len(frames))[:, places]
+        told = {name: track[:, first : first + len(frames)][:, places] for name, track in self._controls.items()}
         dubbed = frames.copy()
-        for (place, face), drawn in zip(found, animator.render(source, motion), strict=True):
+        for (place, face), drawn in zip(found, edited(animator, squares, heard, told), strict=True):
             face.paste(dubbed[place], drawn)
         return dubbed, len(found)
 

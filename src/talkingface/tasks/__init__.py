@@ -8,6 +8,7 @@ from talkingface.tasks.keypoints import KeypointLosses
 from talkingface.tasks.manifold import MotionManifold, motion_manifold
 from talkingface.tasks.optim import Adam, Muon
 from talkingface.tasks.pictures import PictureWriter
+from talkingface.tasks.points import points_picture
 from talkingface.tasks.preview import PreviewStrip
 from talkingface.tasks.quality import QualityTable
 from talkingface.tasks.reconstruction import Reconstruction
@@ -30,4 +31,5 @@ __all__ = [
     "bar_chart",
     "hal_weights",
     "motion_manifold",
+    "points_picture",
 ]

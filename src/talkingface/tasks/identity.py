@@ -24,18 +24,22 @@ class IdentityLosses(nn.Module):
     *Identity.* The metric loss sees z_id behind the fully connected layers ("density" in the released network) that the
     supplement, 3.1, puts between them. The same embedding stands for identity in the mutual information.
 
-    *Direction.* Information is symmetric, CLUB's ``q(y|x)`` is not. Here it predicts the motion latent from the
+    *Motion.* The bound is on the motion itself, behind the projector: what is rendered and what a generator learns. The
+    wide latent before it has many other dimensions in which a bound can be lowered: with it a linear probe found as
+    many people in the motion as without.
+
+    *Direction.* Information is symmetric, CLUB's ``q(y|x)`` is not. Here it predicts the motion from the
     identity embedding. Such an estimator only has to know how each person's motion lies apart from everybody's, and the
     bound draws exactly that together. One that reads identity out of the motion has to follow all of a space that the
     encoder keeps turning away from it: its bound falls to zero while a linear probe still finds the person.
 
-    *Who minimises the bound.* The motion side only, z_m; the embedding is detached. If the bound could reach it,
+    *Who minimises the bound.* The motion side only; the embedding is detached. If the bound could reach it,
     forgetting who is who would be its cheapest minimum.
 
     *Scale.* The bound grows with the square of its vectors and with their dimensions, without limit, so the encoder
-    could satisfy it, or break on it, by scale alone. Both vectors are normalised: z_m to zero mean and unit variance of
-    each dimension over the batch, the embedding, whose length the margin losses do not see either, to unit variance a
-    dimension. The bound and the estimator's own loss are counted a dimension: one weight means the same at any width.
+    could satisfy it, or break on it, by scale alone. Both vectors are normalised: motion to zero mean and unit variance
+    of each dimension over the batch, the embedding, whose length the margin losses do not see either, to unit variance
+    a dimension. The bound and the estimator's own loss are counted a dimension: one weight means the same at any width.
 
     *Estimator.* A player with its own optimiser group: it learns on detached vectors from the first step, and the
     encoder's bound is taken with its weights frozen. The bound of an estimator that has not learned says nothing;
@@ -73,7 +77,7 @@ class IdentityLosses(nn.Module):
         width = motion_encoder.image_encoder.code_dim
         self._wired = (motion_encoder,)  # in a tuple it is no submodule: its weights are not the losses'
         self.metric = metric(width)
-        self.estimator = None if estimator is None else estimator(width, width)
+        self.estimator = None if estimator is None else estimator(width, motion_encoder.spec.dim)
         self.player = player
         self.warmup = warmup
 
@@ -98,7 +102,7 @@ class IdentityLosses(nn.Module):
             step: seed of the bound's negatives.
 
         Returns:
-            Losses ``metric`` and, with an estimator, ``mutual_information`` in nats a dimension of the motion latent,
+            Losses ``metric`` and, with an estimator, ``mutual_information`` in nats a dimension of the motion,
             and what that estimator minimises; ``identity_accuracy``, the share that the metric loss judges right.
         """
         (encoder,) = self._wired
@@ -113,10 +117,10 @@ class IdentityLosses(nn.Module):
                 return MotionTerms({"metric": metric}, measured={"identity_accuracy": accuracy})
             width = embedding.shape[1]
             who = functional.normalize(embedding.detach()) * width**0.5
-            motion = _standardised(encoder.motion_features(code))
+            motion = _standardised(encoder.motion_of(code))
             generator = torch.Generator().manual_seed(step)  # not torch's own: a resumed run must draw the same
-            bound = frozen(self.estimator)(who, motion, generator=generator) / width
-            learning = self.estimator.learning_loss(who, motion.detach()) / width
+            bound = frozen(self.estimator)(who, motion, generator=generator) / motion.shape[1]
+            learning = self.estimator.learning_loss(who, motion.detach()) / motion.shape[1]
         return MotionTerms(
             {"metric": metric, "mutual_information": bound},
             {"estimator": learning},
