@@ -159,7 +159,7 @@ def test_a_cluster_that_is_not_there_is_one_line(raw, tmp_path, capsys, monkeypa
     monkeypatch.setattr("ray.is_initialized", lambda: False)  # by the other tests here
     code = main(["prepare", "folder", str(raw), str(tmp_path / "set"), "--engine", "ray", "--address", "nowhere"])
     assert code == 1
-    assert "no Ray cluster can be reached at 'nowhere'" in capsys.readouterr().err
+    assert "Ray cannot be reached at 'nowhere'" in capsys.readouterr().err
 
 
 def test_an_address_without_ray_is_wrong_usage(raw, tmp_path):

@@ -182,10 +182,11 @@ def _connected(address: str, processes: int) -> Iterator[Any]:
     own = {"num_cpus": processes or None, "include_dashboard": False, "object_store_memory": STORE}
     try:
         ray.init(address or "local", log_to_driver=False, logging_level="ERROR", **({} if address else own))
-    except (OSError, RuntimeError, ValueError) as error:  # ConnectionError among them
-        raise ConfigError(
-            f"no Ray cluster can be reached at '{address or 'local'}' ({_line(error)}). Start one: ray start --head"
-        ) from error
+    except Exception as error:  # what Ray raises, too, when it does not come up in time
+        mend = (
+            f"See whether it is up: ray status --address {address}" if address else "Is the machine too busy? Try again"
+        )
+        raise ConfigError(f"Ray cannot be reached at '{address or 'local'}' ({_line(error)}). {mend}.") from error
     try:
         yield ray
     finally:
