@@ -164,3 +164,11 @@ def test_emotions_and_sound_of_their_own_come_into_the_set(raw, tmp_path):
     assert (row["identity"], row["emotion"], row["intensity"], row["sound"]) == ("M003", "happy", 2, True)
     (clip,), _ = scan_folder(tmp_path / "set")
     assert (clip.emotion, clip.audio) == ("happy", True)
+
+
+def test_the_clips_of_a_set_are_listed_without_being_opened(made, monkeypatch):
+    asked = []
+    monkeypatch.setattr("talkingface.data.folder.VideoReader", asked.append)
+    clips, _ = scan_folder(made)
+    assert [(clip.frames, clip.audio) for clip in clips] == [(60, True)] * 3
+    assert asked == []
