@@ -28,7 +28,7 @@ FATES = {  # file → the stage that drops it; empty for a clip
     "anna/turned by the phone.mov": "",
     "anna/sixty a second.mp4": "",
     "anna/no sound.mp4": "",
-    "anna/upright (copy).mp4": "duplicate",
+    "anna/upright_copy.mp4": "duplicate",
     "Анна/видео 1.mp4": "",
     "安娜/视频.mp4": "",
     "ben/far away in 1080p.mp4": "faces",
@@ -37,7 +37,8 @@ FATES = {  # file → the stage that drops it; empty for a clip
     "ben/4K.mp4": "",
     "ben/eight a second.mp4": "probe",
     "ben/a second.mp4": "length",
-    "ben/cut off.mp4": "probe",
+    "ben/cut off.mp4": "length",
+    "ben/cut off early.mp4": "probe",
     "ben/damaged.mp4": "",
     "ben/empty.mp4": "probe",
     "ben/text.mp4": "probe",
@@ -92,11 +93,11 @@ def make(clips: list[Path], raw: Path) -> None:
     turned(upright, raw / "anna" / "turned by the phone.mov")
     write(raw / "anna" / "sixty a second.mp4", np.repeat(one, 3, 0)[: round(SECONDS * 60)], fps=60)
     write(raw / "anna" / "no sound.mp4", one[1:])
-    (raw / "anna" / "upright (copy).mp4").write_bytes(upright.read_bytes())
+    (raw / "anna" / "upright_copy.mp4").write_bytes(upright.read_bytes())
     write(raw / "Анна" / "видео 1.mp4", one[2:])
     write(raw / "安娜" / "视频.mp4", other[2:])
-    write(raw / "ben" / "far away in 1080p.mp4", np.stack(list(placed(other, 56, 1920, 1080))))
-    write(raw / "ben" / "small in 1080p.mp4", np.stack(list(placed(other, 150, 1920, 1080))))
+    write(raw / "ben" / "far away in 1080p.mp4", np.stack(list(placed(other, 24, 1920, 1080))))
+    write(raw / "ben" / "small in 1080p.mp4", np.stack(list(placed(other, 80, 1920, 1080))))
     write(raw / "ben" / "two people.mp4", np.concatenate([one[:count], other[:count]], 2))
     write(raw / "ben" / "4K.mp4", np.stack(list(placed(other, 1600, 3840, 2160))))
     write(raw / "ben" / "eight a second.mp4", other[::3], fps=8)
@@ -104,7 +105,8 @@ def make(clips: list[Path], raw: Path) -> None:
     whole = raw / "ben" / "damaged.mp4"
     write(whole, other[1:])
     content = bytearray(whole.read_bytes())
-    (raw / "ben" / "cut off.mp4").write_bytes(content[: len(content) // 2])  # its index was at the end
+    (raw / "ben" / "cut off.mp4").write_bytes(content[: len(content) // 2])  # 1.2 s are left
+    (raw / "ben" / "cut off early.mp4").write_bytes(content[:500])  # in its index
     middle = len(content) // 2
     content[middle : middle + 2000] = bytes(2000)
     whole.write_bytes(content)
