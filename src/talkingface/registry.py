@@ -216,6 +216,10 @@ BUILTIN = {
     ),
     ("data", "synthetic"): ("talkingface.data:SyntheticPairs", "procedural talking heads with ground truth"),
     ("data", "folder"): ("talkingface.data:FolderPairs", "a folder of video clips, split by identity"),
+    ("data", "shards"): (
+        "talkingface.data:ShardPairs",
+        "tar files of 'talkingface pack', read in a row",
+    ),
     ("data", "synthetic-clips"): ("talkingface.data:SyntheticClips", "speech and motion of procedural talking heads"),
     ("data", "synthetic-edits"): (
         "talkingface.data:SyntheticEdits",

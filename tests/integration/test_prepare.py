@@ -6,12 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from media_files import make_sound, make_video, tone
+from prepare_toys import OPTIONS, SMALL, hashes, make_raw
 from talkingface.cli import main
 from talkingface.core.errors import ConfigError, TalkingFaceError
 from talkingface.core.files import only_one
@@ -20,29 +20,12 @@ from talkingface.data.synthetic import Staging, render_clip
 from talkingface.prepare.manifest import check, read_rows
 from talkingface.prepare.run import prepare
 from talkingface.prepare.settings import Settings
-from talkingface.weights import sha256
-
-SMALL = Settings(size=64, min_face=48, min_blur=1.0)
-OPTIONS = ["--size", "64", "--min-face", "48", "--min-blur", "1"]
 
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
-    """Three people who can be used, and files that cannot."""
     root = tmp_path_factory.mktemp("raw videos")
-    heads = {
-        name: render_clip(number, 0, 60, 96, audio=False, staging=Staging(0.8)).frames
-        for number, name in enumerate("abc", 3)
-    }
-    for name, frames in heads.items():
-        (root / name).mkdir()
-        make_video(root / name / "take one.mp4", frames, sound=tone(2.4))
-    make_video(root / "a" / "short.mp4", heads["a"][:20])
-    make_video(root / "b" / "two.mp4", np.concatenate([heads["b"], heads["c"]], axis=2))
-    (root / "b" / "two copies.mp4").write_bytes((root / "b" / "take one.mp4").read_bytes())
-    make_video(root / "c" / "grey.mp4", np.full((60, 96, 96, 3), 128, np.uint8))
-    (root / "c" / "empty.mp4").write_bytes(b"")
-    (root / "c" / "text.mp4").write_text("no video")
+    make_raw(root)
     return root
 
 
@@ -51,12 +34,6 @@ def made(raw, tmp_path_factory):
     dst = tmp_path_factory.mktemp("made") / "set"
     prepare("folder", raw, dst, SMALL)
     return dst
-
-
-def hashes(root: Path) -> dict[str, str]:
-    """Everything that a run makes, but for the lock."""
-    files = sorted(path for path in root.rglob("*") if path.is_file() and path.name != "lock")
-    return {path.relative_to(root).as_posix(): sha256(path) for path in files}
 
 
 def test_clips_are_made_and_everything_else_has_its_reason(made):
@@ -187,3 +164,11 @@ def test_emotions_and_sound_of_their_own_come_into_the_set(raw, tmp_path):
     assert (row["identity"], row["emotion"], row["intensity"], row["sound"]) == ("M003", "happy", 2, True)
     (clip,), _ = scan_folder(tmp_path / "set")
     assert (clip.emotion, clip.audio) == ("happy", True)
+
+
+def test_the_clips_of_a_set_are_listed_without_being_opened(made, monkeypatch):
+    asked = []
+    monkeypatch.setattr("talkingface.data.folder.VideoReader", asked.append)
+    clips, _ = scan_folder(made)
+    assert [(clip.frames, clip.audio) for clip in clips] == [(60, True)] * 3
+    assert asked == []

@@ -23,6 +23,7 @@ VERBS = {
     "bench": ("talkingface.cli.bench", "variants of a recipe × seeds → one table"),
     "evaluate": ("talkingface.cli.evaluate", "score clips beside their targets and controls"),
     "prepare": ("talkingface.cli.prepare", "raw videos → training set"),
+    "pack": ("talkingface.cli.pack", "training set → tar files to read in a row"),
     "convert": ("talkingface.cli.convert", "a published checkpoint → model folder"),
     "export": ("talkingface.cli.export", "a training checkpoint → model folder"),
     "list": ("talkingface.cli.parts", "parts, recipes and networks"),

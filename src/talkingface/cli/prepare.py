@@ -5,12 +5,15 @@ import json
 from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from talkingface.cli import usage
 from talkingface.cli.progress import clips_bar
 from talkingface.cli.usage import UsageError
 from talkingface.prepare.settings import Settings
+
+if TYPE_CHECKING:
+    from talkingface.prepare.engines import Engine
 
 TREES = ("folder", "voxceleb1", "voxceleb2", "hdtf", "vfhq", "mead")
 
@@ -23,18 +26,31 @@ def run(verb: str, arguments: list[str]) -> int:
     if options.dst is None:
         raise UsageError("prepare needs LAYOUT SRC DST, or --check DST.")
 
+    engine = _engine(options)
     from talkingface.prepare.run import prepare
 
     given = {name: getattr(options, name) for name in (field.name for field in fields(Settings))}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     with nullcontext(None) if options.json else clips_bar("preparing") as progress:
-        prepare(options.layout, options.src, options.dst, settings, options.processes, progress)
+        prepare(options.layout, options.src, options.dst, settings, engine, progress)
     found = json.loads((options.dst / "statistics.json").read_text(encoding="utf-8"))
     if options.json:
         usage.write_json(found)
     else:
         _show(found, options.dst)
     return 0
+
+
+def _engine(options: argparse.Namespace) -> "Engine":
+    if options.engine == "ray":
+        from talkingface.prepare.cluster import Ray
+
+        return Ray(options.address or "", options.processes or 0)
+    if options.address is not None:
+        raise UsageError("--address is that of a Ray cluster: give --engine ray, too.")
+    from talkingface.prepare.engines import Pool, in_process
+
+    return Pool(options.processes) if (options.processes or 1) > 1 else in_process
 
 
 def _show(found: dict[str, Any], dst: Path) -> None:
@@ -73,6 +89,7 @@ def _parser(verb: str) -> argparse.ArgumentParser:
         "Make a training set of raw videos: one face a clip, filtered, cropped by one fixed box, 25 fps and 16 kHz, "
         "with a manifest and a report of what was left out. Killed at any moment, the same command goes on.",
         "prepare folder videos/ set/ --processes 4",
+        "prepare voxceleb2 vox2/ set/ --engine ray --address auto",
         "prepare --check set/",
     )
     add = parser.add_argument
@@ -80,7 +97,9 @@ def _parser(verb: str) -> argparse.ArgumentParser:
     add("src", metavar="SRC", type=Path, nargs="?", help="folder of raw videos; it is only read")
     add("dst", metavar="DST", type=Path, nargs="?", help="the set to make")
     add("--check", metavar="DST", type=Path, help="verify a prepared set: files, hashes, lengths, splits")
-    add("--processes", type=int, default=1, metavar="N", help="that work at once (default: 1)")
+    add("--engine", choices=("local", "ray"), default="local", help="processes of this machine, or a Ray cluster's")
+    add("--address", metavar="HOST:PORT", help="of the Ray cluster, or 'auto' (default: a Ray of this run alone)")
+    add("--processes", type=int, metavar="N", help="that work at once (default: 1; ray: as many as it has processors)")
     add = parser.add_argument_group("thresholds").add_argument
     for field in fields(Settings):
         option, about = f"--{field.name.replace('_', '-')}", f"{field.metadata['about']} (default: {field.default})"

@@ -7,12 +7,14 @@ if TYPE_CHECKING:
     from talkingface.data.clips import ClipModule, FolderClips, SyntheticClips
     from talkingface.data.edits import FolderEdits, SyntheticEdits
     from talkingface.data.modules import FolderPairs, PairModule, SyntheticPairs
+    from talkingface.data.shard_pairs import ShardPairs
     from talkingface.data.sync_windows import FolderSync, SyncModule, SyntheticSync
 
 FILES = {
     "clips": ("ClipModule", "FolderClips", "SyntheticClips"),
     "edits": ("FolderEdits", "SyntheticEdits"),
     "modules": ("FolderPairs", "PairModule", "SyntheticPairs"),
+    "shard_pairs": ("ShardPairs",),
     "sync_windows": ("FolderSync", "SyncModule", "SyntheticSync"),
 }
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "FolderPairs",
     "FolderSync",
     "PairModule",
+    "ShardPairs",
     "SyncModule",
     "SyntheticClips",
     "SyntheticEdits",

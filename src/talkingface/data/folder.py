@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from talkingface.weights import sha256
 
 SPLITS = ("train", "val", "test")
 MANIFEST = "manifest.parquet"  # of a prepared set, below its root
+READ = ("path", "identity", "split", "emotion", "frames", "sound")  # columns of it
 _OPEN_DECODERS = 4  # in each process; with decord one holds 33 MB at 256 px and 270 MB at 1080p, with PyAV 2 and 30 MB
 _SAMPLES = 640  # of 16 kHz sound in a frame
 _KNOWN_FILES = 4096  # packet tables kept in each process, about 10 KB each
@@ -157,6 +159,7 @@ class _Entry:
     split: str  # empty where nobody chose one
     clip_id: str
     emotion: str = ""
+    known: tuple[int, bool] | None = None  # frames and whether there is sound, of a prepared set
 
 
 def scan_folder(
@@ -167,7 +170,8 @@ def scan_folder(
 ) -> tuple[list[ClipFile], FolderSummary]:
     """Find the clips of a folder and decode the first frame of each.
 
-    A set that ``talkingface prepare`` made brings its manifest. Without one, videos below ``root/NAME/`` show the
+    A set that ``talkingface prepare`` made brings its manifest, which says all that is asked for here: its clips are
+    not opened, which would take hours for a million. Without one, videos below ``root/NAME/`` show the
     person NAME, and each video directly in ``root`` shows another person. A person's split depends on their name and
     the seed alone, so adding clips never moves anybody;
     the shares are met on average, and with a handful of people a split may stay empty.
@@ -198,8 +202,7 @@ def scan_folder(
     skipped: list[tuple[Path, str]] = []
     for entry in sorted(entries, key=lambda entry: entry.clip_id):
         try:
-            with VideoReader(entry.path) as reader:
-                frames, audio = len(reader), reader.info.audio
+            frames, audio = entry.known or _looked_at(entry.path)
         except MediaError as error:
             skipped.append((entry.path, str(error)))
             continue
@@ -210,6 +213,12 @@ def scan_folder(
         first = f" The first of {len(skipped)} skipped: {skipped[0][1]}" if skipped else ""
         raise MediaError(f"{manifest or root} holds no video that can be read.{first}")
     return clips, _summary(clips, skipped)
+
+
+def _looked_at(path: Path) -> tuple[int, bool]:
+    """Frames, and whether there is sound."""
+    with VideoReader(path) as reader:
+        return len(reader), reader.info.audio
 
 
 def split_of(identity: str, splits: tuple[float, float, float], seed: int) -> str:
@@ -261,22 +270,23 @@ def _from_manifest(manifest: Path, root: Path) -> Iterator[_Entry]:
         path = manifest.parent / inside
         path = path if path.exists() or not (root / inside).exists() else root / inside
         clip_id, emotion = inside.with_suffix("").as_posix(), row.get("emotion") or ""
-        yield _Entry(path, row["identity"], chosen.get(row["identity"], ""), clip_id, emotion)
+        told = (row["frames"], row["sound"]) if manifest.name == MANIFEST and path.exists() else None
+        yield _Entry(path, row["identity"], chosen.get(row["identity"], ""), clip_id, emotion, told)
 
 
-def _csv(manifest: Path) -> tuple[list[str], list[dict[str, str]]]:
+def _csv(manifest: Path) -> tuple[list[str], list[dict[str, Any]]]:
     """Names of the columns, and the rows."""
     with manifest.open(newline="", encoding="utf-8-sig") as file:
         table = csv.DictReader(file)
         return list(table.fieldnames or ()), list(table)
 
 
-def _parquet(manifest: Path) -> tuple[list[str], list[dict[str, str]]]:
+def _parquet(manifest: Path) -> tuple[list[str], list[dict[str, Any]]]:
     """The same of a prepared set, without what only its report needs."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(manifest) as file:
-        columns = [name for name in file.schema_arrow.names if name in ("path", "identity", "split", "emotion")]
+        columns = [name for name in file.schema_arrow.names if name in READ]
         return columns, file.read(columns).to_pylist()
 
 

@@ -1,32 +1,24 @@
-"""Prepare a whole set: jobs over a pool of processes, restartable at any moment, one run at a time."""
+"""Prepare a whole set: its jobs go to an engine, restartable at any moment, one run at a time."""
 
 import json
 import os
 import re
 import shutil
-import threading
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import asdict
-from multiprocessing import get_context
 from pathlib import Path
 
-import torch
-
-from talkingface.core.errors import ConfigError, TalkingFaceError, did_you_mean
+from talkingface.core.errors import ConfigError, did_you_mean
 from talkingface.core.files import only_one, write_text
-from talkingface.metrics.networks.facenet import MTCNN
-from talkingface.prepare.jobs import Job, do, find_copies, kept, key_of, plan, read_outcome
+from talkingface.prepare.engines import Engine, Worker, in_process
+from talkingface.prepare.jobs import Job, find_copies, kept, key_of, plan, read_outcome
 from talkingface.prepare.layouts import LAYOUTS
-from talkingface.prepare.look import Detector
 from talkingface.prepare.manifest import write_tables
 from talkingface.prepare.records import Source
 from talkingface.prepare.report import write_report
 from talkingface.prepare.settings import Settings
 
-AHEAD = 3  # jobs that wait for each process
 LEFT_OVER = re.compile(r"\..*\.[0-9a-f]{8}\.part(\..*)?")  # of talkingface.core.files, when the process was killed
 
 Progress = Callable[[int, int], None]
@@ -37,7 +29,7 @@ def prepare(
     src: str | Path,
     dst: str | Path,
     settings: Settings | None = None,
-    processes: int = 1,
+    engine: Engine = in_process,
     progress: Progress | None = None,
 ) -> None:
     """Make a training set of raw videos.
@@ -49,17 +41,18 @@ def prepare(
         src: folder of the raw videos, which is only read.
         dst: the set: ``clips/``, ``manifest.parquet``, ``dropped.parquet``, ``statistics.json``, ``index.html``.
         settings: thresholds.
-        processes: that work at once.
+        engine: does the jobs: in this process, :class:`~talkingface.prepare.engines.Pool` or
+            :class:`~talkingface.prepare.cluster.Ray`.
         progress: is told the jobs done and their number.
 
     Raises:
         ConfigError: an unknown layout, or a set that was begun with other settings.
         MediaError: a folder that cannot be read.
-        TalkingFaceError: a full disk, another run at work on the set, or a process that died.
+        TalkingFaceError: a full disk, another run at work on the set, or a worker that died.
     """
     if layout not in LAYOUTS:
         raise ConfigError(f"there is no layout '{layout}'; known: {did_you_mean(layout, LAYOUTS)}.")
-    src, dst, settings = Path(src), Path(dst), settings or Settings()
+    src, dst, settings = Path(src).absolute(), Path(dst).absolute(), settings or Settings()
     if dst.resolve().is_relative_to(src.resolve()):
         raise ConfigError(f"{dst} lies inside {src}, whose videos it would be made of. Give a folder outside it.")
 
@@ -69,86 +62,34 @@ def prepare(
     def jobs() -> Iterator[Job]:
         return plan(sources(), src, copies, settings)
 
+    done = 0
+
+    def ended(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress is not None:
+            progress(done, total)
+
     with only_one(dst, "prepare"):
         copies, total = find_copies(sources)
         _same_settings(dst, layout, settings)
         _sweep(dst)
-        _run(jobs(), src, dst, settings, processes, progress or (lambda done, total: None), total)
+        left = _left(jobs(), src, dst, settings, ended)
+        with closing(engine(left, Worker(src, dst, settings))) as endings:
+            for count in endings:
+                ended(count)
         outcomes = (read_outcome(kept(dst, key_of(job, src, settings))) for job in jobs())
         write_tables(dst, outcomes, {"layout": layout, **asdict(settings)})
         write_report(dst, layout, total)
 
 
-def _run(
-    jobs: Iterator[Job], src: Path, dst: Path, settings: Settings, processes: int, progress: Progress, total: int
-) -> None:
-    done = 0
-    waiting: dict[Future[None], int] = {}
-    pool = _pool(processes) if processes > 1 else None
-    try:
-        for job in jobs:
-            if kept(dst, key_of(job, src, settings)).is_file():
-                done += len(job.sources)
-            elif pool is None:
-                do(job, src, dst, settings, detector())
-                done += len(job.sources)
-            else:
-                waiting[pool.submit(_work, job, src, dst, settings)] = len(job.sources)
-                if len(waiting) >= AHEAD * processes:
-                    done += _some(waiting)
-            progress(done, total)
-        while waiting:
-            done += _some(waiting)
-            progress(done, total)
-    except BrokenProcessPool as error:
-        raise TalkingFaceError(
-            "a process died, maybe for want of memory. Finished clips are kept: run the same command again, "
-            "with fewer --processes."
-        ) from error
-    finally:
-        if pool is not None:
-            pool.shutdown(cancel_futures=True)
-
-
-def _some(waiting: dict[Future[None], int]) -> int:
-    """Wait for the next jobs to end; the number of their sources."""
-    ended = wait(waiting, return_when=FIRST_COMPLETED).done
-    sources = 0
-    for future in ended:
-        sources += waiting.pop(future)
-        future.result()
-    return sources
-
-
-def _pool(processes: int) -> ProcessPoolExecutor:
-    # spawned, since a fork of a process whose networks run threads may hang
-    return ProcessPoolExecutor(processes, get_context("spawn"), _begin, (os.getpid(),))
-
-
-def _begin(parent: int) -> None:
-    """In a process of the pool: one thread for the networks, and no life after the parent's."""
-    torch.set_num_threads(1)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _work(job: Job, src: Path, dst: Path, settings: Settings) -> None:
-    do(job, src, dst, settings, detector())
-
-
-_detectors: list[Detector] = []
-
-
-def detector() -> Detector:
-    """MTCNN, loaded once a process."""
-    if not _detectors:
-        _detectors.append(MTCNN().detect)
-    return _detectors[0]
+def _left(jobs: Iterator[Job], src: Path, dst: Path, settings: Settings, ended: Callable[[int], None]) -> Iterator[Job]:
+    """The jobs that no earlier run has done; of each other one the number of sources is told."""
+    for job in jobs:
+        if kept(dst, key_of(job, src, settings)).is_file():
+            ended(len(job.sources))
+        else:
+            yield job
 
 
 def _same_settings(dst: Path, layout: str, settings: Settings) -> None:

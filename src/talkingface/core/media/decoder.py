@@ -48,9 +48,9 @@ class PyAVDecoder:
 
     def _open(self) -> None:
         self.close()
-        self._context = opened(self._index.info.path)
+        self._context = opened(self._index.source)
         self._container = self._context.__enter__()
-        self._stream = video_stream(self._container, self._index.info.path)
+        self._stream = video_stream(self._container, self._index.source)
         self._stream.codec_context.thread_count = 1
         self._skipper = _Skipper(self._stream, not self._index.counted and self._index.info.codec in _SKIPPABLE)
         self._frames = decoded(self._container, self._stream, self._skipper)

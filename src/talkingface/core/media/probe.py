@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import av
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from talkingface.core.errors import MediaError
+from talkingface.core.media.memory import MediaBytes
 from talkingface.core.media.paths import input_file
 
 VIDEO_SUFFIXES = (
@@ -37,7 +39,7 @@ class VideoInfo:
     """Facts of a video file.
 
     Attributes:
-        path: the file.
+        path: the file; of one in memory its name.
         frames: number of frames as stored.
         fps: mean frame rate as stored, in Hz.
         seconds: from the start of the first frame to the end of the last.
@@ -64,15 +66,17 @@ class VideoIndex:
 
     Attributes:
         info: facts of the file.
+        source: the file, for decoders to open.
         pts: time stamp of each shown frame in display order, in ticks of the stream, ``(frames,)``.
         times: the same in seconds since the first frame, ``(frames,)``.
         key_frames: indices of frames where decoding may start.
         counted: whether frames must be counted from the start, because time stamps or seeking cannot be trusted.
-        plain: whether decord reads it correctly: whole, 8-bit 4:2:0 H.264, HEVC or MPEG-4 in mp4 or mov, progressive,
-            upright, with square pixels and closed groups of pictures, and nothing hidden by an edit list.
+        plain: whether decord reads it correctly: on disk, whole, 8-bit 4:2:0 H.264, HEVC or MPEG-4 in mp4 or mov,
+            progressive, upright, with square pixels and closed groups of pictures, and nothing hidden by an edit list.
     """
 
     info: VideoInfo
+    source: Path | MediaBytes
     pts: NDArray[np.int64]
     times: NDArray[np.float64]
     key_frames: NDArray[np.int64]
@@ -91,17 +95,17 @@ class _PacketTable:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[InputContainer]:
+def opened(path: Path | MediaBytes) -> Iterator[InputContainer]:
     """Open a container, with one clear line when it is none.
 
     Args:
-        path: an existing file.
+        path: an existing file, or one in memory.
 
     Raises:
         MediaError: when FFmpeg knows no such format.
     """
     try:
-        container = av.open(str(path))
+        container = av.open(BytesIO(path.content) if isinstance(path, MediaBytes) else str(path), "r")
     except (av.error.FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise MediaError(
@@ -111,7 +115,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
         yield container
 
 
-def video_stream(container: InputContainer, path: Path) -> VideoStream:
+def video_stream(container: InputContainer, path: Path | MediaBytes) -> VideoStream:
     """First stream of moving pictures; a cover picture of a sound file is none.
 
     Args:
@@ -133,7 +137,7 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
     raise MediaError(f"{path} has no video stream. Export it again as mp4.")
 
 
-def index_video(path: str | Path) -> VideoIndex:
+def index_video(path: str | Path | MediaBytes) -> VideoIndex:
     """Read the packet table of a video and decode its first frame.
 
     Args:
@@ -142,7 +146,7 @@ def index_video(path: str | Path) -> VideoIndex:
     Raises:
         MediaError: a missing, empty or damaged file, one without video, or one of which no frame decodes.
     """
-    path = input_file(path)
+    path = path if isinstance(path, MediaBytes) else input_file(path)
     with opened(path) as container:
         stream = video_stream(container, path)
         table = _packet_table(container, stream)
@@ -164,6 +168,7 @@ def index_video(path: str | Path) -> VideoIndex:
         codec = stream.codec_context.codec.canonical_name
         plain = (
             table.orderly
+            and isinstance(path, Path)
             and pixel == 1
             and rotation == 0
             and not first.interlaced_frame
@@ -179,8 +184,8 @@ def index_video(path: str | Path) -> VideoIndex:
             times = (pts - pts[0]).astype(np.float64) * base
         seconds = float(times[-1]) + _last_duration(times, last * base)
         audio = bool(container.streams.audio)
-    info = VideoInfo(path, len(pts), len(pts) / seconds, seconds, width, height, rotation, audio, codec)
-    return VideoIndex(info, pts, times, np.searchsorted(pts, table.keys), counted, plain)
+    info = VideoInfo(Path(str(path)), len(pts), len(pts) / seconds, seconds, width, height, rotation, audio, codec)
+    return VideoIndex(info, path, pts, times, np.searchsorted(pts, table.keys), counted, plain)
 
 
 def _packet_table(container: InputContainer, stream: VideoStream) -> _PacketTable:

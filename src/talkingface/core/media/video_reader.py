@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from talkingface.core.errors import MediaError
 from talkingface.core.media.decoder import PyAVDecoder
 from talkingface.core.media.decord_decoder import DecordDecoder, DecordError
+from talkingface.core.media.memory import MediaBytes
 from talkingface.core.media.probe import VideoInfo, index_video
 
 _log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class VideoReader:
     a reader may be pickled or forked before that and after.
 
     Args:
-        path: any container that FFmpeg opens.
+        path: any container that FFmpeg opens, on disk or in memory.
         fps: rate of the grid, in Hz; ``None`` for the stored frames one by one.
         start: where to begin, in seconds after the first frame.
         seconds: how long to read; ``None`` for all.
@@ -50,7 +51,7 @@ class VideoReader:
     """
 
     def __init__(
-        self, path: str | Path, fps: float | None = 25.0, start: float = 0.0, seconds: float | None = None
+        self, path: str | Path | MediaBytes, fps: float | None = 25.0, start: float = 0.0, seconds: float | None = None
     ) -> None:
         self._index = index_video(path)
         self._stored = _grid(self._index.times, self._index.info.seconds, fps, start, seconds)
