@@ -82,7 +82,7 @@ def test_arrays_lie_beside_the_clip_and_hold_where_the_face_is(made):
     assert arrays["points"].shape == (12, 5, 2)
     assert (arrays["points"] > 0).all()
     assert (arrays["points"] < 1).all()
-    assert np.abs(arrays["pose"][:, 0]).max() < 60
+    assert np.abs(arrays["points_pose"][:, 0]).max() < 60
 
 
 def test_statistics_and_page_count_what_was_made(made):

@@ -73,6 +73,7 @@ def _parser(verb: str) -> argparse.ArgumentParser:
         "Make a training set of raw videos: one face a clip, filtered, cropped by one fixed box, 25 fps and 16 kHz, "
         "with a manifest and a report of what was left out. Killed at any moment, the same command goes on.",
         "prepare folder videos/ set/ --processes 4",
+        "prepare folder videos/ set/ --controls landmarks",
         "prepare --check set/",
     )
     add = parser.add_argument
@@ -83,10 +84,12 @@ def _parser(verb: str) -> argparse.ArgumentParser:
     add("--processes", type=int, default=1, metavar="N", help="that work at once (default: 1)")
     add = parser.add_argument_group("thresholds").add_argument
     for field in fields(Settings):
-        option, about = f"--{field.name.replace('_', '-')}", f"{field.metadata['about']} (default: {field.default})"
+        option, default = f"--{field.name.replace('_', '-')}", "none" if field.default == "" else field.default
+        about = f"{field.metadata['about']} (default: {default})"
         if isinstance(field.default, bool):
             add(option, dest=field.name, action="store_true", default=None, help=field.metadata["about"])
         else:
-            add(option, dest=field.name, type=type(field.default), metavar="N", help=about)
+            metavar = "NAME" if isinstance(field.default, str) else "N"
+            add(option, dest=field.name, type=type(field.default), metavar=metavar, help=about)
     usage.add_json(parser)
     return parser

@@ -1,16 +1,19 @@
 """The second pass: the frames of one clip are decoded, cropped and encoded, and its arrays written beside it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from talkingface.core.files import atomic_file
 from talkingface.core.images import resize
 from talkingface.core.media import VideoReader, VideoWriter
 from talkingface.prepare.choose import FPS, Span
 from talkingface.prepare.look import AT_ONCE
+from talkingface.prepare.networks import Networks
 from talkingface.prepare.records import Clip, Source
 from talkingface.weights import sha256
 
@@ -19,7 +22,14 @@ SILENCE = -60.0  # dBFS; quieter sound is none
 
 
 def cut(
-    source: Source, span: Span, wave: NDArray[np.float32] | None, inside: str, name: str, size: int, root: Path
+    source: Source,
+    span: Span,
+    wave: NDArray[np.float32] | None,
+    inside: str,
+    name: str,
+    size: int,
+    root: Path,
+    networks: Networks,
 ) -> Clip:
     """Make one clip.
 
@@ -31,6 +41,8 @@ def cut(
         name: of the clip below ``clips``, without suffix.
         size: side of its pictures, in pixels.
         root: the prepared set.
+        networks: are shown the pictures as they are encoded; these stay in memory until then (150 MB at 256 px and
+            30 s).
 
     Raises:
         MediaError: when frames cannot be decoded, or the disk is full.
@@ -44,13 +56,18 @@ def cut(
         VideoReader(source.path, start=begin, seconds=seconds) as reader,
         VideoWriter(path, audio=sound if loud > SILENCE else None) as writer,
     ):
+        kept = list[NDArray[np.uint8]]()
         for frames in reader.stream(max(1, AT_ONCE // (3 * reader.info.width * reader.info.height))):
             crop = torch.from_numpy(frames[:, span.top : bottom, span.left : right]).movedim(-1, 1)
             pixels = resize(crop.float(), size).round_().clamp_(0, 255).byte()
-            writer.write(pixels.movedim(1, -1).numpy())
+            kept.append(pixels.movedim(1, -1).numpy())
+            writer.write(kept[-1])
+            if networks.controls is None:
+                kept.clear()
         count = writer.frames_written
+    controls = {} if networks.controls is None else networks.controls.read(None, np.concatenate(kept))
     arrays = path.with_suffix(".npz")
-    _write_arrays(arrays, span)
+    _write_arrays(arrays, span, controls)
     return Clip(
         path=path.relative_to(root).as_posix(),
         identity=source.identity,
@@ -68,9 +85,15 @@ def cut(
         yaw=round(float(span.pose[:, 0].abs().max()), 1),
         blur=round(float(span.track.blur.median()), 1),
         loudness=round(loud, 1),
+        labelled=_share_known(controls["landmarks"]) if controls else None,
         sha256=sha256(path),
         arrays_sha256=sha256(arrays),
     )
+
+
+def _share_known(rows: Tensor) -> float:
+    """Share of rows ``(T, ...)`` without NaN."""
+    return round(float((~rows.flatten(1).isnan().any(1)).float().mean()), 3)
 
 
 def loudness(wave: NDArray[np.float32] | None) -> float:
@@ -83,16 +106,18 @@ def loudness(wave: NDArray[np.float32] | None) -> float:
     return max(-120.0, 10 * float(np.log10(max(power, 1e-12))))
 
 
-def _write_arrays(path: Path, span: Span) -> None:
+def _write_arrays(path: Path, span: Span, controls: Mapping[str, Tensor]) -> None:
     """``frames`` (n,) of the clip that were looked at; ``boxes`` (n, 4) and ``points`` (n, 5, 2) of the face as
-    fractions of the picture; ``pose`` (n, 3) yaw, pitch, roll in degrees."""
+    fractions of the picture; ``points_pose`` (n, 3), yaw, pitch, roll in degrees by these points. What a reader of
+    controls says of every frame, by its own names (:meth:`~talkingface.core.interfaces.ControlReader.read`)."""
     corner = torch.tensor([span.left, span.top])
     boxes = (span.track.boxes.unflatten(1, (2, 2)) - corner).flatten(1) / span.side
     arrays = {
         "frames": np.array(span.track.frames, np.int32) - span.first,
         "boxes": boxes.numpy().astype(np.float32),
         "points": ((span.track.points - corner) / span.side).numpy().astype(np.float32),
-        "pose": span.pose.numpy(),
+        "points_pose": span.pose.numpy(),
+        **{name: values.numpy() for name, values in controls.items()},
     }
     with atomic_file(path) as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)

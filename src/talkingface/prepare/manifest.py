@@ -17,11 +17,11 @@ from talkingface.data.folder import MANIFEST
 from talkingface.prepare.records import Clip, Dropped, Outcome
 from talkingface.weights import sha256
 
-SCHEMA = "1"  # of the tables' columns
+SCHEMA = "2"  # of the tables' columns
 VERSION = b"talkingface.prepare.schema"
 DROPPED = "dropped.parquet"
 ROWS = 10_000  # of a group, the most that is in memory
-TYPES = {str: pa.string(), int: pa.int32(), float: pa.float64(), bool: pa.bool_()}
+TYPES = {str: pa.string(), int: pa.int32(), float: pa.float64(), bool: pa.bool_(), float | None: pa.float64()}
 
 
 def write_tables(dst: Path, outcomes: Iterable[Outcome], settings: dict[str, Any]) -> None:

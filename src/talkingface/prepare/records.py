@@ -52,6 +52,7 @@ class Clip:
         yaw: largest turn to the side, in degrees.
         blur: variance of the Laplacian.
         loudness: RMS in dBFS; -120 without sound.
+        labelled: share of frames whose landmarks the reader of controls found; ``None`` without a reader.
         sha256: of the video.
         arrays_sha256: of the arrays.
     """
@@ -72,6 +73,7 @@ class Clip:
     yaw: float
     blur: float
     loudness: float
+    labelled: float | None
     sha256: str
     arrays_sha256: str
 

@@ -12,16 +12,16 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from talkingface.core.errors import ConfigError, TalkingFaceError, did_you_mean
 from talkingface.core.files import only_one, write_text
-from talkingface.metrics.networks.facenet import MTCNN
 from talkingface.prepare.jobs import Job, do, find_copies, kept, key_of, plan, read_outcome
 from talkingface.prepare.layouts import LAYOUTS
-from talkingface.prepare.look import Detector
 from talkingface.prepare.manifest import write_tables
+from talkingface.prepare.networks import load_networks
 from talkingface.prepare.records import Source
 from talkingface.prepare.report import write_report
 from talkingface.prepare.settings import Settings
@@ -56,6 +56,7 @@ def prepare(
         ConfigError: an unknown layout, or a set that was begun with other settings.
         MediaError: a folder that cannot be read.
         TalkingFaceError: a full disk, another run at work on the set, or a process that died.
+        WeightsError: a network that is missing; nothing was done then.
     """
     if layout not in LAYOUTS:
         raise ConfigError(f"there is no layout '{layout}'; known: {did_you_mean(layout, LAYOUTS)}.")
@@ -69,13 +70,14 @@ def prepare(
     def jobs() -> Iterator[Job]:
         return plan(sources(), src, copies, settings)
 
+    about = {"layout": layout, **asdict(settings), **load_networks(settings).fingerprints}
     with only_one(dst, "prepare"):
         copies, total = find_copies(sources)
-        _same_settings(dst, layout, settings)
+        _same_settings(dst, about)
         _sweep(dst)
         _run(jobs(), src, dst, settings, processes, progress or (lambda done, total: None), total)
         outcomes = (read_outcome(kept(dst, key_of(job, src, settings))) for job in jobs())
-        write_tables(dst, outcomes, {"layout": layout, **asdict(settings)})
+        write_tables(dst, outcomes, about)
         write_report(dst, layout, total)
 
 
@@ -90,7 +92,7 @@ def _run(
             if kept(dst, key_of(job, src, settings)).is_file():
                 done += len(job.sources)
             elif pool is None:
-                do(job, src, dst, settings, detector())
+                do(job, src, dst, settings, load_networks(settings))
                 done += len(job.sources)
             else:
                 waiting[pool.submit(_work, job, src, dst, settings)] = len(job.sources)
@@ -138,23 +140,12 @@ def _begin(parent: int) -> None:
 
 
 def _work(job: Job, src: Path, dst: Path, settings: Settings) -> None:
-    do(job, src, dst, settings, detector())
+    do(job, src, dst, settings, load_networks(settings))
 
 
-_detectors: list[Detector] = []
-
-
-def detector() -> Detector:
-    """MTCNN, loaded once a process."""
-    if not _detectors:
-        _detectors.append(MTCNN().detect)
-    return _detectors[0]
-
-
-def _same_settings(dst: Path, layout: str, settings: Settings) -> None:
+def _same_settings(dst: Path, mine: dict[str, Any]) -> None:
     """Refuse to mix clips of two kinds in one set."""
     path = dst / "settings.json"
-    mine = {"layout": layout, **asdict(settings)}
     if not path.is_file():
         write_text(path, json.dumps(mine, indent=1) + "\n")
         return

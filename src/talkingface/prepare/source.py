@@ -10,7 +10,8 @@ from talkingface.core.errors import MediaError, TalkingFaceError
 from talkingface.core.media import VideoReader, read_audio
 from talkingface.prepare.choose import FPS, Span, choose, dropped_span
 from talkingface.prepare.cut import SAMPLES, SILENCE, cut, loudness
-from talkingface.prepare.look import Detector, look
+from talkingface.prepare.look import look
+from talkingface.prepare.networks import Networks
 from talkingface.prepare.records import Clip, Dropped, Outcome, Source
 from talkingface.prepare.settings import Settings
 
@@ -19,7 +20,7 @@ ENOUGH = "enough clips of the person"
 
 
 def prepare_source(
-    source: Source, inside: str, settings: Settings, root: Path, detect: Detector, limit: int | None = None
+    source: Source, inside: str, settings: Settings, root: Path, networks: Networks, limit: int | None = None
 ) -> Outcome:
     """Look at a source, choose its spans, and cut them.
 
@@ -28,7 +29,7 @@ def prepare_source(
         inside: its path below the folder that is prepared, for the report.
         settings: all thresholds.
         root: the prepared set; clips that are there already are written anew, alike.
-        detect: finds faces, see :func:`~talkingface.prepare.look.look`.
+        networks: look at it.
         limit: most clips; ``None`` for all.
 
     Returns:
@@ -47,7 +48,7 @@ def prepare_source(
             if len(reader) < settings.min_seconds * FPS:
                 reason = f"shorter than {settings.min_seconds:g} s"
                 return Outcome((), (Dropped(inside, source.start, 0.0, "length", reason),))
-            seen = look(reader, detect, settings)
+            seen = look(reader, networks.detect, settings)
             wave = _sound(source, reader.info.audio, len(reader))
         clips, dropped = list[Clip](), list[Dropped]()
         for found in choose(seen, source, inside, settings):
@@ -59,7 +60,7 @@ def prepare_source(
                 dropped.append(dropped_span(source, inside, found.first, found.end, "enough", ENOUGH))
             else:
                 name = f"{source.name}_{len(clips):03d}"
-                clips.append(cut(source, found, wave, inside, name, settings.size, root))
+                clips.append(cut(source, found, wave, inside, name, settings.size, root, networks))
     except MediaError as error:
         if isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL:
             raise TalkingFaceError(f"{error} Finished clips are kept: run the same command again.") from error

@@ -1,0 +1,45 @@
+"""What looks at videos while they are prepared: loaded once a process, and complete before any work begins."""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from talkingface import registry
+from talkingface.core.interfaces import ControlReader
+from talkingface.metrics.networks.facenet import MTCNN
+from talkingface.prepare.look import Detector
+from talkingface.prepare.settings import Settings
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Networks of one process; ``None`` is what was not asked for.
+
+    Attributes:
+        detect: finds faces, see :func:`~talkingface.prepare.look.look`.
+        controls: reads landmarks, pose, place and size in the pictures of a clip.
+        fingerprints: what clips depend on beside settings and source: what was loaded for which setting.
+    """
+
+    detect: Detector
+    controls: ControlReader | None = None
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+
+
+@functools.cache
+def load_networks(settings: Settings) -> Networks:
+    """Load what the settings ask for.
+
+    Raises:
+        ConfigError: a reader that there is not, or that does not look at pictures.
+        WeightsError: a network that is missing, naming the command that fetches it.
+    """
+    controls: ControlReader | None = None
+    fingerprints: dict[str, str] = {}
+    if settings.controls:
+        controls = registry.built("controls", settings.controls)
+        fingerprints["controls_by"] = controls.fingerprint()
+        controls.read(None, np.zeros((1, settings.size, settings.size, 3), np.uint8))  # what it lacks shows here
+    return Networks(MTCNN().detect, controls, fingerprints)
