@@ -1,4 +1,4 @@
-"""``prepare``: raw videos to a training set, and ``prepare --check`` of one."""
+"""``prepare``: raw videos to a training set, ``--check`` of one, and ``--features`` ahead of training from it."""
 
 import argparse
 import json
@@ -16,12 +16,17 @@ TREES = ("folder", "voxceleb1", "voxceleb2", "hdtf", "vfhq", "mead")
 
 
 def run(verb: str, arguments: list[str]) -> int:
-    """Prepare a set, or verify one."""
+    """Prepare a set, verify one, or cache what training will read of it."""
+    if arguments[:1] == ["--features"]:
+        from talkingface.cli.training import cache_features
+
+        cache_features(arguments[1:])
+        return 0
     options = _parser(verb).parse_args(arguments)
     if options.check:
         return _check(options.check, options.json)
     if options.dst is None:
-        raise UsageError("prepare needs LAYOUT SRC DST, or --check DST.")
+        raise UsageError("prepare needs LAYOUT SRC DST, or --check DST, or --features -c NAME.")
 
     from talkingface.prepare.run import prepare
 
@@ -75,12 +80,15 @@ def _parser(verb: str) -> argparse.ArgumentParser:
         "prepare folder videos/ set/ --processes 4",
         "prepare folder videos/ set/ --controls landmarks",
         "prepare --check set/",
+        "prepare --features -c anitalker-stage2 --data.root set/ --model.representation STAGE1",
     )
     add = parser.add_argument
     add("layout", metavar="LAYOUT", nargs="?", help=f"kind of tree: {', '.join(TREES)}")
     add("src", metavar="SRC", type=Path, nargs="?", help="folder of raw videos; it is only read")
     add("dst", metavar="DST", type=Path, nargs="?", help="the set to make")
     add("--check", metavar="DST", type=Path, help="verify a prepared set: files, hashes, lengths, splits")
+    about = "alone, with the options of 'fit': cache the speech features and the motion that this training will read"
+    add("--features", nargs=argparse.REMAINDER, metavar="-c NAME", help=about)
     add("--processes", type=int, default=1, metavar="N", help="that work at once (default: 1)")
     add = parser.add_argument_group("thresholds").add_argument
     for field in fields(Settings):
