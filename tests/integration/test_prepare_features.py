@@ -77,6 +77,9 @@ def test_training_reads_exactly_what_was_cached_and_adds_nothing(arguments, cach
     monkeypatch.setattr(MelSpeech, "features", fail)
     assert main(["fit", *arguments]) == 0
     assert content(cache) == made
+    (cache / sorted(made)[0]).unlink()  # the control
+    with pytest.raises(AssertionError, match="an encoder ran"):
+        main(["fit", *arguments])
 
 
 def test_training_alone_makes_the_same_files(arguments, cache):

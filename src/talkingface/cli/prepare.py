@@ -23,6 +23,8 @@ def run(verb: str, arguments: list[str]) -> int:
         cache_features(arguments[1:])
         return 0
     options = _parser(verb).parse_args(arguments)
+    if options.features is not None:
+        raise UsageError("--features stands alone: talkingface prepare --features -c NAME, and the options of 'fit'.")
     if options.check:
         return _check(options.check, options.json)
     if options.dst is None:
