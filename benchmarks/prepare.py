@@ -1,6 +1,6 @@
 """What preparing a set costs by stage, in processor seconds a minute of video, and what a pass for each stage would.
 
-python benchmarks/prepare.py CLIP.mp4 … [--min-face 96] [--controls landmarks]
+python benchmarks/prepare.py CLIP.mp4 … [--min-face 96] [--controls landmarks] [--identity facenet]
 """
 
 import argparse
@@ -35,9 +35,10 @@ def main() -> None:
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument("--min-face", type=int, default=256)
     parser.add_argument("--controls", default="")
+    parser.add_argument("--identity", default="")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    settings = Settings(min_face=options.min_face, controls=options.controls)
+    settings = Settings(min_face=options.min_face, controls=options.controls, identity=options.identity)
     networks = load_networks(settings)
     plain = Networks(networks.detect)
     spent: Counter[str] = Counter()
@@ -55,6 +56,9 @@ def main() -> None:
                     finder.add(frame)
             with timed(spent, "first pass"):
                 seen = look(reader, networks.detect, settings)
+            if networks.recognize is not None:
+                with timed(spent, "first pass with identity"):
+                    look(reader, networks.detect, settings, networks.recognize)
             source = Source(path, path.stem, "person")
             for found in choose(seen, source, path.name, settings):
                 if isinstance(found, Span):

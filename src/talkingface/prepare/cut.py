@@ -15,6 +15,7 @@ from talkingface.prepare.choose import FPS, Span
 from talkingface.prepare.look import AT_ONCE
 from talkingface.prepare.networks import Networks
 from talkingface.prepare.records import Clip, Source
+from talkingface.prepare.tracks import mean_face
 from talkingface.weights import sha256
 
 SAMPLES = 640  # of 16 kHz sound in a frame
@@ -85,6 +86,7 @@ def cut(
         yaw=round(float(span.pose[:, 0].abs().max()), 1),
         blur=round(float(span.track.blur.median()), 1),
         loudness=round(loud, 1),
+        likeness=round(float(span.track.likeness.min()), 3) if len(span.track.likeness) else None,
         labelled=_share_known(controls["landmarks"]) if controls else None,
         sha256=sha256(path),
         arrays_sha256=sha256(arrays),
@@ -109,7 +111,8 @@ def loudness(wave: NDArray[np.float32] | None) -> float:
 def _write_arrays(path: Path, span: Span, controls: Mapping[str, Tensor]) -> None:
     """``frames`` (n,) of the clip that were looked at; ``boxes`` (n, 4) and ``points`` (n, 5, 2) of the face as
     fractions of the picture; ``points_pose`` (n, 3), yaw, pitch, roll in degrees by these points. What a reader of
-    controls says of every frame, by its own names (:meth:`~talkingface.core.interfaces.ControlReader.read`)."""
+    controls says of every frame, by its own names (:meth:`~talkingface.core.interfaces.ControlReader.read`). With
+    recognition ``face`` (E,), the mean of the face as a unit vector."""
     corner = torch.tensor([span.left, span.top])
     boxes = (span.track.boxes.unflatten(1, (2, 2)) - corner).flatten(1) / span.side
     arrays = {
@@ -118,6 +121,7 @@ def _write_arrays(path: Path, span: Span, controls: Mapping[str, Tensor]) -> Non
         "points": ((span.track.points - corner) / span.side).numpy().astype(np.float32),
         "points_pose": span.pose.numpy(),
         **{name: values.numpy() for name, values in controls.items()},
+        **({"face": mean_face(span.track.who).numpy()} if span.track.who.shape[1] else {}),
     }
     with atomic_file(path) as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)

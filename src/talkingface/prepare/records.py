@@ -22,6 +22,7 @@ class Source:
         start: of the span, in seconds.
         seconds: its length; ``None`` to the end.
         box: the face that is meant, where the data set says.
+        named: whether the data set says who is seen; else ``identity`` only names the video.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class Source:
     start: float = 0.0
     seconds: float | None = None
     box: Box | None = None
+    named: bool = True
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Clip:
         yaw: largest turn to the side, in degrees.
         blur: variance of the Laplacian.
         loudness: RMS in dBFS; -120 without sound.
+        likeness: of the face to itself: the least cosine across any moment of the clip; ``None`` without recognition.
         labelled: share of frames whose landmarks the reader of controls found; ``None`` without a reader.
         sha256: of the video.
         arrays_sha256: of the arrays.
@@ -73,6 +76,7 @@ class Clip:
     yaw: float
     blur: float
     loudness: float
+    likeness: float | None
     labelled: float | None
     sha256: str
     arrays_sha256: str

@@ -33,6 +33,8 @@ class Settings:
     stride: int = _setting(5, "faces are looked for in every n-th frame at 25 a second")
     need_sound: bool = _setting(False, "leave out clips without sound, or with silence")
     clips_per_identity: int = _setting(0, "keep so many clips of a person, drawn at random; 0 keeps all")
+    identity: str = _setting("", "network that tells people apart, so that a clip shows one person: facenet")
+    min_likeness: float = _setting(0.5, "with it, the least cosine of two faces of one person")
     controls: str = _setting("", "reader of landmarks, pose, place and size of every frame: landmarks, mediapipe, …")
     seed: int = _setting(0, "of that draw, and of the split of people where the layout has none")
 
