@@ -64,10 +64,10 @@ def main() -> None:
                 if isinstance(found, Span):
                     made += 1
                     with timed(spent, "second pass"):
-                        cut(source, found, None, path.name, path.stem, settings.size, Path(folder), plain)
+                        cut(source, found, None, path.name, path.stem, settings, Path(folder), plain)
                     if networks.controls is not None:
                         with timed(spent, "second pass with controls"):
-                            cut(source, found, None, path.name, path.stem, settings.size, Path(folder), networks)
+                            cut(source, found, None, path.name, path.stem, settings, Path(folder), networks)
     print(f"{len(options.clips)} sources, {minutes:.2f} min, {made} clips; processor seconds a minute of video:")
     for stage, seconds in spent.items():
         print(f"  {stage:25} {seconds / minutes:7.2f}")

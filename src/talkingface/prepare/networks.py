@@ -13,6 +13,7 @@ from talkingface.core.errors import ConfigError, did_you_mean
 from talkingface.core.interfaces import ControlReader
 from talkingface.metrics.faces import FaceNet
 from talkingface.metrics.networks.facenet import MTCNN
+from talkingface.metrics.sync import SyncFeatures
 from talkingface.prepare.look import Detector, Recognizer
 from talkingface.prepare.settings import Settings
 
@@ -26,12 +27,14 @@ class Networks:
     Attributes:
         detect: finds faces, see :func:`~talkingface.prepare.look.look`.
         recognize: tells people apart.
+        sync: compares lips with sound.
         controls: reads landmarks, pose, place and size in the pictures of a clip.
         fingerprints: what clips depend on beside settings and source: what was loaded for which setting.
     """
 
     detect: Detector
     recognize: Recognizer | None = None
+    sync: SyncFeatures | None = None
     controls: ControlReader | None = None
     fingerprints: Mapping[str, str] = field(default_factory=dict)
 
@@ -57,8 +60,11 @@ def load_networks(settings: Settings) -> Networks:
         def recognize(picture: Tensor, boxes: Tensor) -> Tensor:
             return embedding.embed(embedding.crops(picture.expand(len(boxes), -1, -1, -1), boxes))
 
+    sync = SyncFeatures() if settings.sync else None
+    if sync is not None:
+        fingerprints["sync_by"] = json.dumps(sync.describe(), sort_keys=True)
     if settings.controls:
         controls = registry.built("controls", settings.controls)
         fingerprints["controls_by"] = controls.fingerprint()
         controls.read(None, np.zeros((1, settings.size, settings.size, 3), np.uint8))  # what it lacks shows here
-    return Networks(MTCNN().detect, recognize, controls, fingerprints)
+    return Networks(MTCNN().detect, recognize, sync, controls, fingerprints)

@@ -35,6 +35,9 @@ class Settings:
     clips_per_identity: int = _setting(0, "keep so many clips of a person, drawn at random; 0 keeps all")
     identity: str = _setting("", "network that tells people apart, so that a clip shows one person: facenet")
     min_likeness: float = _setting(0.5, "with it, the least cosine of two faces of one person")
+    sync: bool = _setting(False, "leave out clips whose lips and sound are not in sync, by SyncNet; silent ones stay")
+    max_offset: int = _setting(1, "with it, the most frames between lips and sound")
+    min_confidence: float = _setting(3.0, "with it, the least confidence that they belong together (LSE-C)")
     controls: str = _setting("", "reader of landmarks, pose, place and size of every frame: landmarks, mediapipe, …")
     seed: int = _setting(0, "of that draw, and of the split of people where the layout has none")
 

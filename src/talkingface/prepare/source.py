@@ -18,8 +18,10 @@ from talkingface.prepare.networks import Networks
 from talkingface.prepare.people import name_of_person, people_of
 from talkingface.prepare.records import Clip, Dropped, Outcome, Source
 from talkingface.prepare.settings import Settings
+from talkingface.prepare.synchrony import OutOfSyncError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+INTERLACED = "interlaced: each frame shows two moments. Make it progressive first, such as by ffmpeg -vf bwdif"
 ENOUGH = "enough clips of the person"
 STRANGER = "somebody else than the person who is seen longest, of whom the data set speaks"
 
@@ -50,6 +52,8 @@ def prepare_source(
             if reader.info.fps < settings.min_fps:
                 reason = f"fewer than {settings.min_fps:g} frames a second"
                 return Outcome((), (Dropped(inside, source.start, 0.0, "probe", reason),))
+            if reader.info.interlaced:
+                return Outcome((), (Dropped(inside, source.start, 0.0, "probe", INTERLACED),))
             if len(reader) < settings.min_seconds * FPS:
                 reason = f"shorter than {settings.min_seconds:g} s"
                 return Outcome((), (Dropped(inside, source.start, 0.0, "length", reason),))
@@ -69,8 +73,11 @@ def prepare_source(
             else:
                 name = f"{source.name}_{len(clips):03d}"
                 shown = replace(source, identity=person)
-                clips.append(cut(shown, found, wave, inside, name, settings.size, root, networks))
-                people[person] += 1
+                try:
+                    clips.append(cut(shown, found, wave, inside, name, settings, root, networks))
+                    people[person] += 1
+                except OutOfSyncError as error:
+                    dropped.append(dropped_span(source, inside, found.first, found.end, "sync", str(error)))
     except MediaError as error:
         if isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL:
             raise TalkingFaceError(f"{error} Finished clips are kept: run the same command again.") from error

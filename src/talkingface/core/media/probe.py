@@ -45,6 +45,7 @@ class VideoInfo:
         rotation: degrees that the stored frames are turned counter-clockwise to stand upright.
         audio: whether there is a sound track.
         codec: name of the video codec, as FFmpeg has it.
+        interlaced: whether each frame holds two moments, line by line; they are read as they are stored.
     """
 
     path: Path
@@ -56,6 +57,7 @@ class VideoInfo:
     rotation: int
     audio: bool
     codec: str
+    interlaced: bool
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,8 @@ def index_video(path: str | Path) -> VideoIndex:
             times = (pts - pts[0]).astype(np.float64) * base
         seconds = float(times[-1]) + _last_duration(times, last * base)
         audio = bool(container.streams.audio)
-    info = VideoInfo(path, len(pts), len(pts) / seconds, seconds, width, height, rotation, audio, codec)
+    interlaced = bool(first.interlaced_frame)
+    info = VideoInfo(path, len(pts), len(pts) / seconds, seconds, width, height, rotation, audio, codec, interlaced)
     return VideoIndex(info, pts, times, np.searchsorted(pts, table.keys), counted, plain)
 
 
