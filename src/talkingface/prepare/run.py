@@ -78,7 +78,7 @@ def prepare(
         _run(jobs(), src, dst, settings, processes, progress or (lambda done, total: None), total)
         outcomes = (read_outcome(kept(dst, key_of(job, src, settings))) for job in jobs())
         write_tables(dst, outcomes, about)
-        write_report(dst, layout, total)
+        write_report(dst, src, layout, total)
 
 
 def _run(
