@@ -1,6 +1,6 @@
 """What preparing a set costs by stage, in processor seconds a minute of video, and what a pass for each stage would.
 
-python benchmarks/prepare.py CLIP.mp4 … [--min-face 96] [--controls landmarks] [--identity facenet]
+python benchmarks/prepare.py CLIP.mp4 … [--min-face 96] [--controls landmarks] [--identity facenet] [--sync]
 """
 
 import argparse
@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from talkingface.core.media import VideoReader
+from talkingface.core.media import VideoReader, read_audio
 from talkingface.metrics.compat.shots import ShotFinder
 from talkingface.prepare.choose import Span, choose
 from talkingface.prepare.cut import cut
@@ -36,11 +37,15 @@ def main() -> None:
     parser.add_argument("--min-face", type=int, default=256)
     parser.add_argument("--controls", default="")
     parser.add_argument("--identity", default="")
+    parser.add_argument("--sync", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    settings = Settings(min_face=options.min_face, controls=options.controls, identity=options.identity)
+    asked = {"controls": options.controls, "identity": options.identity, "sync": options.sync}
+    settings = Settings(min_face=options.min_face, max_offset=15, min_confidence=-100.0, **asked)
     networks = load_networks(settings)
-    plain = Networks(networks.detect)
+    second = {"": Networks(networks.detect)}
+    second |= {" with controls": Networks(networks.detect, controls=networks.controls)} if networks.controls else {}
+    second |= {" with sync": Networks(networks.detect, sync=networks.sync)} if networks.sync else {}
     spent: Counter[str] = Counter()
     minutes, made = 0.0, 0
     for path in options.clips:
@@ -60,14 +65,13 @@ def main() -> None:
                 with timed(spent, "first pass with identity"):
                     look(reader, networks.detect, settings, networks.recognize)
             source = Source(path, path.stem, "person")
+            wave = read_audio(path) if reader.info.audio else np.zeros(0, np.float32)
             for found in choose(seen, source, path.name, settings):
                 if isinstance(found, Span):
                     made += 1
-                    with timed(spent, "second pass"):
-                        cut(source, found, None, path.name, path.stem, settings, Path(folder), plain)
-                    if networks.controls is not None:
-                        with timed(spent, "second pass with controls"):
-                            cut(source, found, None, path.name, path.stem, settings, Path(folder), networks)
+                    for more, used in second.items():
+                        with timed(spent, f"second pass{more}"):
+                            cut(source, found, wave, path.name, path.stem, settings, Path(folder), used)
     print(f"{len(options.clips)} sources, {minutes:.2f} min, {made} clips; processor seconds a minute of video:")
     for stage, seconds in spent.items():
         print(f"  {stage:25} {seconds / minutes:7.2f}")

@@ -91,7 +91,12 @@ def test_statistics_and_page_count_what_was_made(made):
     assert found["dropped"]["one face"]["spans"] == 2
     html = (made / "index.html").read_text()
     assert "another face of such size" in html
-    assert "data:image/png" in html
+    assert "middle frames of 3 of 3 clips" in html
+    assert "left out by the stage &#x27;one face&#x27;" in html
+    assert html.count("data:image/png") == 4  # clips, and the stages that saw pictures: faces, length, one face
+    assert {"yaw", "pitch", "roll", "face", "frames", "loudness"} <= found["histograms"].keys()
+    assert sum(found["histograms"]["pitch"]) == 3
+    assert "likeness" not in found["histograms"]  # was not measured
 
 
 def test_the_data_module_reads_the_set_by_its_root_alone(made):
