@@ -93,7 +93,7 @@ def test_statistics_and_page_count_what_was_made(made):
     assert "another face of such size" in html
     assert "middle frames of 3 of 3 clips" in html
     assert "left out by the stage &#x27;one face&#x27;" in html
-    assert html.count("data:image/png") == 4  # clips, and the stages that saw pictures: faces, length, one face
+    assert html.count("data:image/png") == 3  # clips, and the stages that saw pictures: faces and one face
     assert {"yaw", "pitch", "roll", "face", "frames", "loudness"} <= found["histograms"].keys()
     assert sum(found["histograms"]["pitch"]) == 3
     assert "likeness" not in found["histograms"]  # was not measured

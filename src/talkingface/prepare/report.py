@@ -25,7 +25,7 @@ HISTOGRAMS = {  # column → title, first and last edge of 20 bins
     "loudness": ("loudness, dBFS (-120: no sound)", -120.0, 0.0),
     "blur": ("sharpness (variance of the Laplacian)", 0.0, 400.0),
     "likeness": ("the face to itself, least cosine in a clip", 0.0, 1.0),
-    "offset": ("frames by which the sound leads", -15.0, 15.0),
+    "offset": ("frames by which the sound leads", -10.0, 10.0),
     "confidence": ("confidence that lips and sound belong together", 0.0, 15.0),
     "labelled": ("share of frames with landmarks", 0.0, 1.0),
 }
