@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from media_files import make_video, tone
-from talkingface.data.synthetic import render_clip
+from talkingface.data.synthetic import Staging, render_clip
 from talkingface.prepare.settings import Settings
 from talkingface.weights import sha256
 
@@ -15,8 +15,9 @@ OPTIONS = ["--size", "64", "--min-face", "48", "--min-blur", "1"]
 
 def make_raw(root: Path) -> None:
     """Three people who can be used, and files that cannot."""
+    near = Staging(0.8)
     heads = {
-        name: render_clip(number, 0, 60, 96, audio=False, framing=0.8).frames for number, name in enumerate("abc", 3)
+        name: render_clip(number, 0, 60, 96, audio=False, staging=near).frames for number, name in enumerate("abc", 3)
     }
     for name, frames in heads.items():
         (root / name).mkdir()

@@ -9,6 +9,7 @@ A package of your own adds a part by an entry point in the group ``talkingface.p
 import functools
 import importlib
 from dataclasses import dataclass
+from typing import Any
 
 from talkingface.core.errors import ConfigError, did_you_mean
 
@@ -232,7 +233,7 @@ BUILTIN = {
     ("controls", "mediapipe"): ("talkingface.controls:MediaPipeControls", "the same by MediaPipe's FaceLandmarker"),
     ("controls", "tracker"): (
         "talkingface.controls:TrackerControls",
-        "the same from files of your own tracker, with the coefficients of its 3DMM",
+        "the same from files beside the clips: a prepared set's, or your own tracker's with a 3DMM",
     ),
     ("controls", "synthetic"): (
         "talkingface.evaluation:SyntheticControls",
@@ -349,6 +350,24 @@ def load(kind: str, name: str) -> type:
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"the {kind} '{name}' of {part.origin} cannot be imported: {error}.") from error
     return found
+
+
+def built(kind: str, text: str) -> Any:
+    """A part of a short name and maybe its settings, as an option has them: ``labels:folder=DIR``.
+
+    Args:
+        kind: of the part.
+        text: ``NAME`` or ``NAME:KEY=VALUE,KEY=VALUE``; values are text.
+
+    Raises:
+        ConfigError: as :func:`load`, or for settings that the part does not take.
+    """
+    name, _, settings = text.partition(":")
+    values = dict(setting.partition("=")[::2] for setting in settings.split(",") if setting)
+    try:
+        return load(kind, name)(**values)
+    except TypeError as error:
+        raise ConfigError(f"'{text}' cannot be made: {error}. See 'talkingface show {kind}.{name}'.") from error
 
 
 @functools.cache

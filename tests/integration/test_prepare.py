@@ -60,7 +60,7 @@ def test_arrays_lie_beside_the_clip_and_hold_where_the_face_is(made):
     assert arrays["points"].shape == (12, 5, 2)
     assert (arrays["points"] > 0).all()
     assert (arrays["points"] < 1).all()
-    assert np.abs(arrays["pose"][:, 0]).max() < 60
+    assert np.abs(arrays["points_pose"][:, 0]).max() < 60
 
 
 def test_statistics_and_page_count_what_was_made(made):
@@ -69,7 +69,12 @@ def test_statistics_and_page_count_what_was_made(made):
     assert found["dropped"]["one face"]["spans"] == 2
     html = (made / "index.html").read_text()
     assert "another face of such size" in html
-    assert "data:image/png" in html
+    assert "middle frames of 3 of 3 clips" in html
+    assert "left out by the stage &#x27;one face&#x27;" in html
+    assert html.count("data:image/png") == 3  # clips, and the stages that saw pictures: faces and one face
+    assert {"yaw", "pitch", "roll", "face", "frames", "loudness"} <= found["histograms"].keys()
+    assert sum(found["histograms"]["pitch"]) == 3
+    assert "likeness" not in found["histograms"]  # was not measured
 
 
 def test_the_data_module_reads_the_set_by_its_root_alone(made):

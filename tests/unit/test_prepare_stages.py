@@ -1,5 +1,6 @@
 """Stages of preparing a set, on made-up detections: tracks, filters, crops, names and copies; no video is decoded."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from talkingface.prepare.choose import Span, choose, pieces
 from talkingface.prepare.jobs import find_copies, plan
 from talkingface.prepare.layouts import LAYOUTS
 from talkingface.prepare.look import Faces, Look, sharpness
+from talkingface.prepare.people import name_of_person, people_of
 from talkingface.prepare.pose import PARTS, pose_of
 from talkingface.prepare.records import Source
 from talkingface.prepare.settings import Settings
-from talkingface.prepare.tracks import link
+from talkingface.prepare.tracks import Track, link
 from talkingface.prepare.trees import walk
 
 SETTINGS = Settings(size=64, min_face=80)
@@ -30,10 +32,11 @@ def five(yaw: float = 0.0) -> torch.Tensor:
     return (points / 2 + 100).float()
 
 
-def seen(frame, *lefts, side=100.0, blur=50.0, yaw=0.0):
-    """Faces of one frame: squares at these places from the left."""
+def seen(frame, *lefts, side=100.0, blur=50.0, yaw=0.0, who=()):
+    """Faces of one frame: squares at these places from the left, of these people where they are told apart."""
     boxes = torch.tensor([[left, 50.0, left + side, 50.0 + side] for left in lefts]).reshape(-1, 4)
-    return Faces(frame, boxes, five(yaw).repeat(len(lefts), 1, 1), torch.full((len(lefts),), blur))
+    people = torch.eye(4)[list(who)] if who else torch.zeros(len(lefts), 0)
+    return Faces(frame, boxes, five(yaw).repeat(len(lefts), 1, 1), torch.full((len(lefts),), blur), people)
 
 
 def outcome(faces, shots=((0, 100),), settings=SETTINGS, source=SOURCE, width=640):
@@ -83,7 +86,7 @@ def test_a_small_face_far_away_does_not_matter_but_one_inside_the_crop_does():
             yield Faces(frame, *(torch.cat(pair) for pair in zip(parts(large), parts(small), strict=True)))
 
     def parts(faces):
-        return faces.boxes, faces.points, faces.blur
+        return faces.boxes, faces.points, faces.blur, faces.who
 
     assert isinstance(outcome(with_small(500.0))[0], Span)
     assert reason(outcome(with_small(175.0))[0]) == "one face"
@@ -129,6 +132,55 @@ def test_the_face_that_the_data_set_means_is_taken_and_the_other_still_counts():
     assert reason(outcome((seen(frame, 400.0) for frame in range(0, 100, 5)), source=nobody)[0]) == "faces"
 
 
+def swapping(change, back=1000):
+    """A face in one place that is another's from one frame on, and maybe the first one's again."""
+    return [seen(frame, 200.0, who=(1 if change <= frame < back else 0,)) for frame in range(0, 200, 5)]
+
+
+def test_a_face_that_becomes_another_ones_ends_a_clip():
+    first, second = outcome(swapping(100), shots=[(0, 200)])
+    assert (first.first, first.end, second.first, second.end) == (0, 96, 100, 200)
+    (together,) = outcome((seen(frame, 200.0, who=(0,)) for frame in range(0, 200, 5)), shots=[(0, 200)])
+    assert (together.first, together.end) == (0, 200)
+
+
+def test_a_stranger_who_is_seen_too_shortly_for_a_clip_is_dropped_by_name():
+    found = outcome(swapping(100, 120), shots=[(0, 200)])
+    assert [one.first if isinstance(one, Span) else one.stage for one in found] == [0, "identity", 120]
+    assert "another face takes its place" in found[1].reason
+
+
+def test_one_face_that_is_hard_to_recognize_changes_nothing():
+    def faces(hidden):
+        for frame in range(0, 200, 5):
+            face = seen(frame, 200.0, who=(0,))
+            yield replace(face, who=torch.tensor([[0.6, 0.8, 0.0, 0.0]])) if frame in hidden else face
+
+    assert [isinstance(one, Span) for one in outcome(faces([100]), shots=[(0, 200)])] == [True]
+
+
+def test_without_recognition_a_swap_goes_unseen():
+    (span,) = outcome((seen(frame, 200.0) for frame in range(0, 200, 5)), shots=[(0, 200)])
+    assert len(span.track.likeness) == 0
+
+
+def test_the_one_who_is_seen_longest_is_the_first_person():
+    def span(first, end, person, other=0.0):
+        who = torch.nn.functional.normalize(torch.eye(4)[[person]] + other, dim=1).repeat(5, 1)
+        track = Track([0] * 5, torch.zeros(5, 4), torch.zeros(5, 5, 2), torch.zeros(5), who)
+        return Span(first, end, 0, 0, 64, track, torch.zeros(5, 3))
+
+    spans = [span(0, 100, 2), span(100, 180, 1), span(200, 290, 1, other=0.2), span(300, 350, 3)]
+    assert people_of(spans, 0.5) == [1, 0, 0, 2]
+    assert people_of(spans, 0.99) == [0, 2, 1, 3]  # the control: nobody is that much alike
+
+
+def test_people_get_names_of_their_own_only_where_the_tree_does_not_name_them():
+    named, unnamed = (Source(Path("a.mp4"), "a", "anna", named=named) for named in (True, False))
+    assert [name_of_person(named, number) for number in range(3)] == ["anna", None, None]
+    assert [name_of_person(unnamed, number) for number in range(3)] == ["anna", "anna/2", "anna/3"]
+
+
 def test_long_spans_are_split_evenly():
     assert pieces(10, 1510, Settings(max_seconds=30)) == [(10, 760), (760, 1510)]
     assert pieces(0, 750, Settings(max_seconds=30)) == [(0, 750)]
@@ -159,8 +211,8 @@ def tree(root: Path, **files: bytes) -> Path:
 def test_folders_are_people_and_files_beside_them_are_a_person_each(tmp_path):
     root = tree(tmp_path, anna__deep__b_mp4=b"x", anna__a_mov=b"x", solo_mp4=b"x", anna___hidden_mp4=b"x", notes=b"x")
     (root / "anna" / "_hidden.mp4").rename(root / "anna" / "._hidden.mp4")
-    found = [(source.name, source.identity) for source in LAYOUTS["folder"].sources(root)]
-    assert found == [("anna/a=mov", "anna"), ("anna/deep/b", "anna"), ("solo/solo", "solo")]
+    found = [(source.name, source.identity, source.named) for source in LAYOUTS["folder"].sources(root)]
+    assert found == [("anna/a=mov", "anna", True), ("anna/deep/b", "anna", True), ("solo/solo", "solo", False)]
 
 
 def test_files_of_the_same_bytes_are_found_and_only_those(tmp_path):

@@ -34,6 +34,15 @@ def test_tracks_are_those_of_the_file_of_the_clips_name(tmp_path, clip):
     assert found["scale"].numpy() == pytest.approx(np.linalg.norm(chin, axis=-1), rel=1e-5)
 
 
+def test_tracks_beside_the_clip_need_no_folder_and_no_coefficients(tmp_path, clip):
+    arrays = tracks(tmp_path / "one.npz", expression=None)
+    found = TrackerControls().read(clip)
+    assert found["location"].numpy() == pytest.approx(arrays["landmarks"][:, 30, 0])
+    assert "expression" not in found
+    with pytest.raises(MediaError, match=r"elsewhere/one\.npz cannot be read"):
+        TrackerControls(folder="elsewhere").read(clip)
+
+
 def test_a_lost_frame_stays_unknown(tmp_path, clip):
     landmarks = np.full((FRAMES, 68, 2), 0.5)
     landmarks[2] = np.nan

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from talkingface.cli import usage
 from talkingface.cli.usage import UsageError
+from talkingface.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from talkingface.core.interfaces import ControlReader, MotionGenerator
@@ -157,11 +158,8 @@ def reader(options: argparse.Namespace) -> "ControlReader | None":
         return None
     from talkingface import registry
 
-    name, _, settings = options.controls.partition(":")
-    values = dict(setting.partition("=")[::2] for setting in settings.split(",") if setting)
-    cls = registry.load("controls", name)
     try:
-        reader: ControlReader = cls(**values)
-    except TypeError as error:
-        raise UsageError(f"--controls {options.controls}: {error}. See 'talkingface show controls.{name}'.") from error
+        reader: ControlReader = registry.built("controls", options.controls)
+    except ConfigError as error:
+        raise UsageError(f"--controls: {error}") from error
     return reader

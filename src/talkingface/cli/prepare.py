@@ -1,4 +1,4 @@
-"""``prepare``: raw videos to a training set, and ``prepare --check`` of one."""
+"""``prepare``: raw videos to a training set, ``--check`` of one, and ``--features`` ahead of training from it."""
 
 import argparse
 import json
@@ -19,12 +19,19 @@ TREES = ("folder", "voxceleb1", "voxceleb2", "hdtf", "vfhq", "mead")
 
 
 def run(verb: str, arguments: list[str]) -> int:
-    """Prepare a set, or verify one."""
+    """Prepare a set, verify one, or cache what training will read of it."""
+    if arguments[:1] == ["--features"]:
+        from talkingface.cli.training import cache_features
+
+        cache_features(arguments[1:])
+        return 0
     options = _parser(verb).parse_args(arguments)
+    if options.features is not None:
+        raise UsageError("--features stands alone: talkingface prepare --features -c NAME, and the options of 'fit'.")
     if options.check:
         return _check(options.check, options.json)
     if options.dst is None:
-        raise UsageError("prepare needs LAYOUT SRC DST, or --check DST.")
+        raise UsageError("prepare needs LAYOUT SRC DST, or --check DST, or --features -c NAME.")
 
     engine = _engine(options)
     from talkingface.prepare.run import prepare
@@ -90,22 +97,28 @@ def _parser(verb: str) -> argparse.ArgumentParser:
         "with a manifest and a report of what was left out. Killed at any moment, the same command goes on.",
         "prepare folder videos/ set/ --processes 4",
         "prepare voxceleb2 vox2/ set/ --engine ray --address auto",
+        "prepare folder videos/ set/ --controls landmarks",
         "prepare --check set/",
+        "prepare --features -c anitalker-stage2 --data.root set/ --model.representation STAGE1",
     )
     add = parser.add_argument
     add("layout", metavar="LAYOUT", nargs="?", help=f"kind of tree: {', '.join(TREES)}")
     add("src", metavar="SRC", type=Path, nargs="?", help="folder of raw videos; it is only read")
     add("dst", metavar="DST", type=Path, nargs="?", help="the set to make")
     add("--check", metavar="DST", type=Path, help="verify a prepared set: files, hashes, lengths, splits")
+    about = "alone, with the options of 'fit': cache the speech features and the motion that this training will read"
+    add("--features", nargs=argparse.REMAINDER, metavar="-c NAME", help=about)
     add("--engine", choices=("local", "ray"), default="local", help="processes of this machine, or a Ray cluster's")
     add("--address", metavar="HOST:PORT", help="of the Ray cluster, or 'auto' (default: a Ray of this run alone)")
     add("--processes", type=int, metavar="N", help="that work at once (default: 1; ray: as many as it has processors)")
     add = parser.add_argument_group("thresholds").add_argument
     for field in fields(Settings):
-        option, about = f"--{field.name.replace('_', '-')}", f"{field.metadata['about']} (default: {field.default})"
+        option, default = f"--{field.name.replace('_', '-')}", "none" if field.default == "" else field.default
+        about = f"{field.metadata['about']} (default: {default})"
         if isinstance(field.default, bool):
             add(option, dest=field.name, action="store_true", default=None, help=field.metadata["about"])
         else:
-            add(option, dest=field.name, type=type(field.default), metavar="N", help=about)
+            metavar = "NAME" if isinstance(field.default, str) else "N"
+            add(option, dest=field.name, type=type(field.default), metavar=metavar, help=about)
     usage.add_json(parser)
     return parser

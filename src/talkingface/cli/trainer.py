@@ -3,8 +3,10 @@
 import pickle
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import jsonargparse
 import lightning as L
@@ -22,6 +24,8 @@ from talkingface.core.tensors import read_tensors
 from talkingface.tasks import Adam
 
 TERMINATED = 143  # exit code of a process that ended on SIGTERM
+
+KINDS = (L.LightningModule, L.LightningDataModule)  # what --model and --data choose from
 
 # parts of jsonargparse's messages that say nothing to a user
 NOISE = ("Does not validate against any of the Union", "Subtypes:", "Errors:", "- Expected a <class 'NoneType'>")
@@ -64,6 +68,19 @@ class TrainingCLI(LightningCLI):
         options["weights_only"] = True
 
 
+class CachingCLI(TrainingCLI):
+    """The same parts, data and trainer, of which only what training reads from the cache is made."""
+
+    def after_instantiate_classes(self) -> None:
+        """Load ``--weights``, and cache."""
+        if self.config_init["weights"] is not None:
+            load_weights(self.model, self.config_init["weights"])
+        self.trainer.strategy.connect(self.model)  # data modules ask the trainer for the task and its device
+        self.datamodule.trainer = self.trainer
+        self.datamodule.prepare_data()
+        self.datamodule.setup("fit")  # finds what was made, and says so
+
+
 def train(arguments: list[str], run_folder: Path, checkpoint: str | None) -> None:
     """Run a verb of the trainer.
 
@@ -76,23 +93,50 @@ def train(arguments: list[str], run_folder: Path, checkpoint: str | None) -> Non
         UsageError: for options that jsonargparse refuses.
         TalkingFaceError: for whatever else the user can mend.
     """
+    with _command_line(arguments, checkpoint):
+        cli = TrainingCLI(*KINDS, **_options(run_folder))
+    best = getattr(cli.trainer.checkpoint_callback, "best_model_path", "")
+    if arguments[0] == "fit" and best and cli.trainer.is_global_zero:
+        write(f"checkpoint: {best}\nexport it:  talkingface export {best} DIR")
+
+
+def cache(arguments: list[str], run_folder: Path) -> None:
+    """Make what a run of the trainer would read from the cache, and no more: tracks, speech features, labels.
+
+    Args:
+        arguments: options, recipes and short names written out.
+        run_folder: as for :func:`train`; nothing is written there.
+
+    Raises:
+        UsageError: for options that jsonargparse refuses.
+        TalkingFaceError: for whatever else the user can mend.
+    """
+    with _command_line(arguments, None):
+        CachingCLI(*KINDS, **_options(run_folder), run=False, save_config_callback=None)
+
+
+def _options(run_folder: Path) -> dict[str, Any]:
+    return {
+        "subclass_mode_model": True,
+        "subclass_mode_data": True,
+        "auto_configure_optimizers": False,  # tasks have their own
+        "load_from_checkpoint_support": False,  # checkpoints hold no pickled hyper-parameters
+        "save_config_kwargs": {"overwrite": True},  # a resumed run writes its configuration again
+        "trainer_defaults": {"default_root_dir": str(run_folder)},
+        "parser_class": Parser,
+    }
+
+
+@contextmanager
+def _command_line(arguments: list[str], checkpoint: str | None) -> Iterator[None]:
+    """Let jsonargparse read these arguments and short names, and turn what goes wrong into one line."""
     jsonargparse.set_parsing_settings(subclasses_enabled=[Adam])  # Muon may take its place
     loader = jsonargparse.get_loader("yaml")
     jsonargparse.set_loader("yaml", lambda text: written_out(loader(text)), (yaml.YAMLError,))
     argv = sys.argv
     sys.argv = [argv[0], *arguments]  # not an argument: the launcher of a distributed run starts sys.argv again
     try:
-        cli = TrainingCLI(
-            L.LightningModule,
-            L.LightningDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            auto_configure_optimizers=False,  # tasks have their own
-            load_from_checkpoint_support=False,  # checkpoints hold no pickled hyper-parameters
-            save_config_kwargs={"overwrite": True},  # a resumed run writes its configuration again
-            trainer_defaults={"default_root_dir": str(run_folder)},
-            parser_class=Parser,
-        )
+        yield
     except (pickle.UnpicklingError, RuntimeError, ValueError) as error:
         ours = _first_of_ours(error)
         if ours is not None:
@@ -106,9 +150,6 @@ def train(arguments: list[str], run_folder: Path, checkpoint: str | None) -> Non
     finally:
         sys.argv = argv
         jsonargparse.set_loader("yaml", loader, (yaml.YAMLError,))
-    best = getattr(cli.trainer.checkpoint_callback, "best_model_path", "")
-    if arguments[0] == "fit" and best and cli.trainer.is_global_zero:
-        write(f"checkpoint: {best}\nexport it:  talkingface export {best} DIR")
 
 
 def load_weights(task: L.LightningModule, model: str) -> None:

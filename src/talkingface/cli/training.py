@@ -46,6 +46,23 @@ def run(verb: str, arguments: list[str]) -> int:
     return 0
 
 
+def cache_features(arguments: list[str]) -> None:
+    """Make what training by a recipe reads from the cache, ahead of it.
+
+    Args:
+        arguments: as those of ``fit``, behind the verb.
+    """
+    if not arguments:
+        raise UsageError("give the recipe that will be trained: talkingface prepare --features -c NAME [option …].")
+    arguments = rewritten(arguments)
+    if any(argument.partition("=")[0] == "--ckpt_path" for argument in arguments):
+        raise UsageError("--features caches by what is frozen, which no checkpoint changes; leave --ckpt_path out.")
+
+    from talkingface.cli.trainer import cache
+
+    cache(arguments, run_folder(arguments))
+
+
 def run_folder(arguments: list[str]) -> Path:
     """Where a run logs unless its configuration says otherwise.
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from talkingface.controls.pictures import PictureControls
-from talkingface.core.errors import ConfigError, WeightsError
+from talkingface.core.errors import ConfigError
 from talkingface.metrics.labels import our_rotation
-from talkingface.weights import sha256
+from talkingface.weights import find_weights, sha256
 
 MESH = (  # point of the 478-point mesh for each of the 68 iBUG points
     *(162, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 389),  # jaw
@@ -29,14 +29,23 @@ class MediaPipeControls(PictureControls):
     """Face mesh, pose and 51 blendshapes by FaceLandmarker in video mode, as ``LabelControls`` has them from files.
 
     Args:
-        model: the file ``face_landmarker.task`` that MediaPipe publishes.
+        model: the file ``face_landmarker.task`` that MediaPipe publishes; ``None`` looks where networks are looked for.
     """
 
     coefficients = 51
 
-    def __init__(self, *, model: str) -> None:
+    def __init__(self, *, model: str | None = None) -> None:
         super().__init__()
-        self.model = Path(model)
+        self.model = model
+
+    @property
+    def file(self) -> Path:
+        """Where the model is.
+
+        Raises:
+            WeightsError: when it is missing, naming the command that fetches it.
+        """
+        return find_weights("face-landmarker", self.model)
 
     def fingerprint(self) -> str:
         """See :meth:`PictureControls.fingerprint`.
@@ -45,19 +54,15 @@ class MediaPipeControls(PictureControls):
             ConfigError: when MediaPipe is not installed.
             WeightsError: when there is no such file.
         """
-        if not self.model.is_file():
-            raise WeightsError(
-                f"{self.model} does not exist. Give the face_landmarker.task of MediaPipe's model page "
-                "(https://ai.google.dev/edge/mediapipe/solutions/vision/face_landmarker)."
-            )
-        return f"mediapipe {_mediapipe().__version__} {sha256(self.model)}"
+        digest = sha256(self.file)
+        return f"mediapipe {_mediapipe().__version__} {digest}"
 
     def see(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[tuple[Tensor, ...]]:
         """See :meth:`PictureControls.see`."""
         mediapipe = _mediapipe()
         vision = mediapipe.tasks.vision
         options = vision.FaceLandmarkerOptions(
-            base_options=mediapipe.tasks.BaseOptions(model_asset_path=str(self.model)),
+            base_options=mediapipe.tasks.BaseOptions(model_asset_path=str(self.file)),
             running_mode=vision.RunningMode.VIDEO,
             output_face_blendshapes=True,
             output_facial_transformation_matrixes=True,

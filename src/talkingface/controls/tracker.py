@@ -1,4 +1,4 @@
-"""Control tracks and expression of a tracker of your own, such as the fit of a 3DMM, from files."""
+"""Control tracks of a prepared set, or of a tracker of your own such as the fit of a 3DMM, from files."""
 
 from pathlib import Path
 from zipfile import BadZipFile
@@ -14,22 +14,23 @@ from talkingface.core.errors import MediaError
 from talkingface.core.geometry import rotation
 from talkingface.core.interfaces import ControlReader
 
-ARRAYS = {"landmarks": (68, 2), "pose": (3,), "expression": (None,)}  # of a frame
+ARRAYS = {"landmarks": (68, 2), "pose": (3,)}  # of a frame
 
 
 class TrackerControls(ControlReader):
-    """Reads ``FOLDER/CLIP.npz`` for ``CLIP.mp4``, at 25 frames a second and NaN where a frame was lost.
+    """Reads ``CLIP.npz`` beside ``CLIP.mp4``, or ``FOLDER/CLIP.npz``, at 25 frames a second and NaN where one was lost.
 
     The file holds ``landmarks`` ``(T, 68, 2)`` as fractions of the frame, ``pose`` ``(T, 3)``, yaw, pitch and roll in
-    degrees of :func:`talkingface.core.geometry.rotation`, and ``expression`` ``(T, E)``, the coefficients of the model.
+    degrees of :func:`talkingface.core.geometry.rotation`, and maybe ``expression`` ``(T, E)``, the coefficients of the
+    model. ``talkingface prepare --controls`` writes it so.
 
     Args:
-        folder: of the files.
+        folder: of the files; ``None`` where each lies beside its clip.
     """
 
-    def __init__(self, *, folder: str) -> None:
+    def __init__(self, *, folder: str | None = None) -> None:
         super().__init__()
-        self.folder = Path(folder)
+        self.folder = folder
 
     def read(self, clip: Path | None, frames: NDArray[np.uint8] | None = None) -> dict[str, Tensor]:
         """See :meth:`ControlReader.read`.
@@ -40,16 +41,18 @@ class TrackerControls(ControlReader):
             ConfigError: for pictures that are no clip.
         """
         clip, count, aspect = clip_shape(clip, frames)
-        path = self.folder / f"{clip.stem}.npz"
+        path = clip.with_suffix(".npz") if self.folder is None else Path(self.folder) / f"{clip.stem}.npz"
         try:
             with np.load(path, allow_pickle=False) as file:
-                found = {name: torch.from_numpy(file[name].astype(np.float32)) for name in ARRAYS if name in file.files}
+                names = [name for name in (*ARRAYS, "expression") if name in file.files]
+                found = {name: torch.from_numpy(file[name].astype(np.float32)) for name in names}
         except (OSError, ValueError, BadZipFile, EOFError) as error:
             raise MediaError(f"tracks {path} cannot be read ({error}). Give an .npz file of plain arrays.") from error
-        for name, shape in ARRAYS.items():
-            have = tuple(found[name].shape) if name in found else None
-            wanted = (count, *(have[-1] if have and size is None else size for size in shape))
+        expression = {"expression": found["expression"].shape[-1:]} if "expression" in found else {}
+        for name, shape in (ARRAYS | expression).items():
+            have, wanted = tuple(found[name].shape) if name in found else None, (count, *shape)
             if have != wanted:
-                raise MediaError(f"{name} in {path} is {have or 'missing'}, expected {wanted} for {clip}.")
+                mend = "" if self.folder or have else " Prepare the set with --controls landmarks or mediapipe."
+                raise MediaError(f"{name} in {path} is {have or 'missing'}, expected {wanted} for {clip}.{mend}")
         tracks = controls_from(found["landmarks"], rotation(found["pose"]), aspect)
-        return tracks | {"expression": found["expression"]}
+        return tracks | {name: found[name] for name in expression}

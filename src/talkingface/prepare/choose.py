@@ -13,7 +13,7 @@ from talkingface.prepare.look import Look
 from talkingface.prepare.pose import pose_of
 from talkingface.prepare.records import Dropped, Source
 from talkingface.prepare.settings import Settings
-from talkingface.prepare.tracks import Track, link
+from talkingface.prepare.tracks import Track, link, one_face
 
 FPS = 25
 INSIDE = 0.75  # share of the face box that must lie in the crop; MTCNN's boxes reach over the frame's border
@@ -67,16 +67,21 @@ def choose(look: Look, source: Source, name: str, settings: Settings) -> Iterato
             reason = f"no face of {least} px or more" if source.box is None else "no face where the data set says"
             yield dropped_span(source, name, begin, stop, "faces", reason)
         for track in tracks:
-            first = begin if track.frames[0] - begin < settings.stride else track.frames[0]
-            end = stop if stop - track.frames[-1] <= settings.stride else track.frames[-1] + 1
-            for piece in pieces(first, end, settings):
-                found = _judge(
-                    look, track.between(*piece), *piece, [other for other in tracks if other is not track], settings
-                )
-                if isinstance(found, Span):
-                    yield found
-                else:
-                    yield dropped_span(source, name, *piece, *found)
+            others = [other for other in tracks if other is not track]
+            faces = one_face(track, settings.min_likeness)
+            for face in faces:  # what lies between the last sample of one and the first of the next is left out
+                first = begin if face.frames[0] - begin < settings.stride else face.frames[0]
+                end = stop if stop - face.frames[-1] <= settings.stride else face.frames[-1] + 1
+                if len(faces) > 1 and end - first < settings.min_seconds * FPS:
+                    reason = f"another face takes its place within {settings.min_seconds:g} s"
+                    yield dropped_span(source, name, first, end, "identity", reason)
+                    continue
+                for piece in pieces(first, end, settings):
+                    found = _judge(look, face.between(*piece), *piece, others, settings)
+                    if isinstance(found, Span):
+                        yield found
+                    else:
+                        yield dropped_span(source, name, *piece, *found)
 
 
 def pieces(first: int, end: int, settings: Settings) -> list[tuple[int, int]]:

@@ -7,16 +7,14 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import cached_property
 from multiprocessing import get_context
 from pathlib import Path
 
 import torch
 
 from talkingface.core.errors import TalkingFaceError
-from talkingface.metrics.networks.facenet import MTCNN
 from talkingface.prepare.jobs import Job, do
-from talkingface.prepare.look import Detector
+from talkingface.prepare.networks import load_networks
 from talkingface.prepare.settings import Settings
 
 AHEAD = 3  # jobs that wait for each process
@@ -44,11 +42,7 @@ class Worker:
         Raises:
             TalkingFaceError: when the disk is full.
         """
-        do(job, self.src, self.dst, self.settings, self._detect)
-
-    @cached_property
-    def _detect(self) -> Detector:
-        return MTCNN(self.device).detect
+        do(job, self.src, self.dst, self.settings, load_networks(self.settings, self.device))
 
 
 Engine = Callable[[Iterator[Job], Worker], Generator[int, None, None]]

@@ -12,7 +12,7 @@ import numpy as np
 
 from talkingface.core.files import write_text
 from talkingface.data.folder import SPLITS, split_of
-from talkingface.prepare.look import Detector
+from talkingface.prepare.networks import Networks
 from talkingface.prepare.records import Clip, Dropped, Outcome, Source
 from talkingface.prepare.settings import Settings
 from talkingface.prepare.source import ENOUGH, prepare_source
@@ -144,7 +144,7 @@ def read_outcome(path: Path) -> Outcome:
     return Outcome.from_json(json.loads(path.read_text(encoding="utf-8")))
 
 
-def do(job: Job, src: Path, dst: Path, settings: Settings, detect: Detector) -> None:
+def do(job: Job, src: Path, dst: Path, settings: Settings, networks: Networks) -> None:
     """Do a job and keep its outcome, which marks it as done.
 
     Raises:
@@ -160,7 +160,7 @@ def do(job: Job, src: Path, dst: Path, settings: Settings, detect: Detector) -> 
         elif left == 0:
             dropped.append(Dropped(inside, source.start, 0.0, "enough", ENOUGH))
         else:
-            found = prepare_source(source, inside, settings, dst, detect, left)
+            found = prepare_source(source, inside, settings, dst, networks, left)
             clips.extend(found.clips)
             dropped.extend(found.dropped)
     content = Outcome(tuple(clips), tuple(dropped)).to_json()

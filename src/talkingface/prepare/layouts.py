@@ -34,12 +34,13 @@ class Layout:
 
 
 def folder(root: Path) -> Iterator[Source]:
-    """Videos below ``NAME/`` show the person NAME; each one directly in the folder shows another person."""
+    """Videos below ``NAME/`` show the person NAME; each one directly in the folder shows other people."""
     for path in walk(root):
         if path.is_dir() or is_video(path):
             inside = path.relative_to(root)
             person = inside.parts[0] if len(inside.parts) > 1 else path.stem
-            yield Source(path, name_of(inside if len(inside.parts) > 1 else Path(person, inside)), person)
+            named = len(inside.parts) > 1
+            yield Source(path, name_of(inside if named else Path(person, inside)), person, named=named)
 
 
 def voxceleb1(root: Path) -> Iterator[Source]:

@@ -16,6 +16,7 @@ LEAST = 24  # pixels of the smallest face that is found: three eighths of a want
 AT_ONCE = 2**25  # bytes of pixels: 170 frames at 256 px, 5 at 1080p
 GREY = torch.tensor([0.299, 0.587, 0.114])[:, None, None]  # BT.601, as OpenCV turns RGB to grey
 
+Recognizer = Callable[[Tensor, Tensor], Tensor]  # picture uint8 (3, H, W), boxes (n, 4) → unit vectors (n, E)
 Detector = Callable[[Tensor, int], list[tuple[Tensor, Tensor]]]  # :meth:`MTCNN.detect`
 
 
@@ -28,12 +29,14 @@ class Faces:
         boxes: left, top, right, bottom, ``(n, 4)``.
         points: eyes, nose, corners of the mouth, ``(n, 5, 2)``.
         blur: variance of the Laplacian of the middle of each, ``(n,)``.
+        who: embeddings of recognition, unit vectors ``(n, E)``; E is 0 without.
     """
 
     frame: int
     boxes: Tensor
     points: Tensor
     blur: Tensor
+    who: Tensor
 
 
 @dataclass(frozen=True)
@@ -54,13 +57,14 @@ class Look:
     faces: list[Faces]
 
 
-def look(reader: VideoReader, detect: Detector, settings: Settings) -> Look:
+def look(reader: VideoReader, detect: Detector, settings: Settings, recognize: Recognizer | None = None) -> Look:
     """Look at a source once.
 
     Args:
         reader: of the source, at 25 frames a second.
         detect: finds all faces in frames, see :meth:`talkingface.metrics.networks.facenet.MTCNN.detect`.
         settings: ``stride``, ``min_face``, ``margin`` and ``size`` count here.
+        recognize: embeds faces, where people are told apart.
 
     Raises:
         MediaError: when frames cannot be decoded.
@@ -73,12 +77,14 @@ def look(reader: VideoReader, detect: Detector, settings: Settings) -> Look:
         wanted = [number for number in range(first, first + len(frames)) if number % settings.stride == 0]
         if wanted:
             pictures = torch.from_numpy(frames[[number - first for number in wanted]]).movedim(-1, 1)
-            faces.extend(_faces(pictures, wanted, detect, settings))
+            faces.extend(_faces(pictures, wanted, detect, settings, recognize))
         first += len(frames)
     return Look(width, height, first, finder.shots(), faces)
 
 
-def _faces(pictures: Tensor, numbers: list[int], detect: Detector, settings: Settings) -> Iterator[Faces]:
+def _faces(
+    pictures: Tensor, numbers: list[int], detect: Detector, settings: Settings, recognize: Recognizer | None
+) -> Iterator[Faces]:
     """Faces of frames ``(n, 3, H, W)`` uint8, looked for in smaller ones: what counts is the smallest wanted face."""
     share = min(1.0, FACE / settings.min_face)
     height, width = pictures.shape[-2:]
@@ -90,7 +96,8 @@ def _faces(pictures: Tensor, numbers: list[int], detect: Detector, settings: Set
     for picture, number, (boxes, points) in zip(pictures, numbers, detect(small, LEAST), strict=True):
         found = boxes[:, :4] * scale.repeat(2)
         blur = [sharpness(picture, box, settings.margin, settings.size) for box in found]
-        yield Faces(number, found, points * scale, torch.tensor(blur))
+        who = torch.zeros(len(found), 0) if recognize is None or not len(found) else recognize(picture, found)
+        yield Faces(number, found, points * scale, torch.tensor(blur), who)
 
 
 def sharpness(picture: Tensor, box: Tensor, margin: float, size: int) -> float:

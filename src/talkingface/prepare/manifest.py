@@ -17,11 +17,12 @@ from talkingface.data.folder import MANIFEST
 from talkingface.prepare.records import Clip, Dropped, Outcome
 from talkingface.weights import sha256
 
-SCHEMA = "1"  # of the tables' columns
+SCHEMA = "2"  # of the tables' columns
 VERSION = b"talkingface.prepare.schema"
 DROPPED = "dropped.parquet"
 ROWS = 10_000  # of a group, the most that is in memory
-TYPES = {str: pa.string(), int: pa.int32(), float: pa.float64(), bool: pa.bool_()}
+TYPES: dict[Any, pa.DataType] = {str: pa.string(), bool: pa.bool_(), int: pa.int32(), float: pa.float64()}
+TYPES |= {optional: TYPES[kind] for kind, optional in ((int, int | None), (float, float | None))}
 
 
 def write_tables(dst: Path, outcomes: Iterable[Outcome], settings: dict[str, Any]) -> None:
@@ -37,7 +38,7 @@ def write_tables(dst: Path, outcomes: Iterable[Outcome], settings: dict[str, Any
         tables = []
         for name, kind in ((MANIFEST, Clip), (DROPPED, Dropped)):
             part = stack.enter_context(atomic_file(dst / name))
-            schema = pa.schema([(field.name, TYPES[field.type]) for field in fields(kind)], about)  # type: ignore[index]
+            schema = pa.schema([(field.name, TYPES[field.type]) for field in fields(kind)], about)
             tables.append((stack.enter_context(pq.ParquetWriter(part, schema)), schema, list[dict[str, Any]]()))
         for outcome in outcomes:
             content = outcome.to_json()

@@ -22,6 +22,7 @@ class Source:
         start: of the span, in seconds.
         seconds: its length; ``None`` to the end.
         box: the face that is meant, where the data set says.
+        named: whether the data set says who is seen; else ``identity`` only names the video.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class Source:
     start: float = 0.0
     seconds: float | None = None
     box: Box | None = None
+    named: bool = True
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,13 @@ class Clip:
         left, top, side: the crop, in pixels of the source.
         face: longer side of the face box, median, in pixels of the source.
         yaw: largest turn to the side, in degrees.
+        pitch, roll: median nod and tilt, in degrees, by five points and an average face.
         blur: variance of the Laplacian.
         loudness: RMS in dBFS; -120 without sound.
+        likeness: of the face to itself: the least cosine across any moment of the clip; ``None`` without recognition.
+        offset: frames by which the sound leads the lips; ``None`` where that was not asked, or there is no sound.
+        confidence: that they belong together, see :class:`talkingface.prepare.synchrony.Synchrony`.
+        labelled: share of frames whose landmarks the reader of controls found; ``None`` without a reader.
         sha256: of the video.
         arrays_sha256: of the arrays.
     """
@@ -70,8 +77,14 @@ class Clip:
     side: int
     face: float
     yaw: float
+    pitch: float
+    roll: float
     blur: float
     loudness: float
+    likeness: float | None
+    offset: int | None
+    confidence: float | None
+    labelled: float | None
     sha256: str
     arrays_sha256: str
 

@@ -5,29 +5,29 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from talkingface.bench import page
 from talkingface.core.files import write_text
-from talkingface.core.images import resize
-from talkingface.core.media import VideoReader, write_picture
 from talkingface.data.folder import MANIFEST, SPLITS
 from talkingface.prepare.manifest import DROPPED, read_rows
+from talkingface.prepare.sheets import clip_sheet, left_out_sheets
 
-SHOWN = 24  # clips on the contact sheet
-THUMBNAIL = 128  # pixels
 LISTED = 500  # drops that the page lists; the rest is in dropped.parquet
 HISTOGRAMS = {  # column → title, first and last edge of 20 bins
     "yaw": ("largest turn to the side, degrees", 0.0, 90.0),
+    "pitch": ("median nod, degrees by five points", -45.0, 45.0),
+    "roll": ("median tilt, degrees by five points", -45.0, 45.0),
     "face": ("face box in the source, pixels", 0.0, 1000.0),
     "frames": ("length, frames", 0.0, 750.0),
     "loudness": ("loudness, dBFS (-120: no sound)", -120.0, 0.0),
     "blur": ("sharpness (variance of the Laplacian)", 0.0, 400.0),
+    "likeness": ("the face to itself, least cosine in a clip", 0.0, 1.0),
+    "offset": ("frames by which the sound leads", -10.0, 10.0),
+    "confidence": ("confidence that lips and sound belong together", 0.0, 15.0),
+    "labelled": ("share of frames with landmarks", 0.0, 1.0),
 }
 BINS = 20
 
@@ -41,7 +41,8 @@ def statistics_of(dst: Path, sources: int) -> dict[str, Any]:
 
     Returns:
         ``sources``; ``sets``: split, and ``all``, → ``identities``, ``clips``, ``hours``, ``hours_with_sound``;
-        ``emotions``: clips of each; ``dropped``: stage → reason → spans and hours; ``histograms``: column → counts.
+        ``emotions``: clips of each; ``dropped``: stage → reason → spans and hours; ``histograms``: column → counts,
+        of what was measured.
     """
     people: dict[str, set[str]] = defaultdict(set)
     clips, frames, heard, emotions = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
@@ -53,13 +54,14 @@ def statistics_of(dst: Path, sources: int) -> dict[str, Any]:
             frames[split] += row["frames"]
             heard[split] += row["frames"] * row["sound"]
         emotions[row["emotion"]] += bool(row["emotion"])
-        for name, (_, low, high) in HISTOGRAMS.items():
+        for name in [name for name in HISTOGRAMS if row[name] is not None]:
+            _, low, high = HISTOGRAMS[name]
             place = int((row[name] - low) / (high - low) * BINS)
             counts[name][min(max(place, 0), BINS - 1)] += 1
     lost: dict[str, Counter[str]] = defaultdict(Counter)
     seconds: Counter[str] = Counter()
     for row in read_rows(dst / DROPPED):
-        reason = row["reason"] if row["stage"] not in ("probe", "duplicate") else "file"
+        reason = row["reason"] if row["stage"] not in ("probe", "duplicate", "sync") else "file"
         lost[row["stage"]][reason] += 1
         seconds[row["stage"]] += row["seconds"]
     return {
@@ -78,16 +80,17 @@ def statistics_of(dst: Path, sources: int) -> dict[str, Any]:
             stage: {"spans": reasons.total(), "hours": round(seconds[stage] / 3600, 4), "reasons": dict(reasons)}
             for stage, reasons in sorted(lost.items())
         },
-        "histograms": {name: found.tolist() for name, found in counts.items()},
+        "histograms": {name: found.tolist() for name, found in counts.items() if found.any()},
     }
 
 
-def write_report(dst: Path, layout: str, sources: int) -> None:
+def write_report(dst: Path, src: Path, layout: str, sources: int) -> None:
     """Write ``statistics.json`` and ``index.html`` of a prepared set.
 
     Args:
         dst: the set.
-        layout: of its source.
+        src: what it was made of.
+        layout: of that.
         sources: as :func:`statistics_of`.
     """
     found = statistics_of(dst, sources)
@@ -101,8 +104,9 @@ def write_report(dst: Path, layout: str, sources: int) -> None:
     sections = [
         ("Statistics", _table(("", "#IDs", "#Clips", "Hours", "with sound"), _set_rows(found))),
         ("Left out", _losses(found["dropped"]) + _dropped_list(dst)),
-        ("Clips", _sheet(dst, total["clips"])),
-        ("Distributions", "".join(_bars(found["histograms"][name], *HISTOGRAMS[name]) for name in HISTOGRAMS)),
+        ("Clips", clip_sheet(dst, total["clips"])),
+        ("Left out, to look at", left_out_sheets(dst, src)),
+        ("Distributions", page.grid([_bars(bars, *HISTOGRAMS[name]) for name, bars in found["histograms"].items()])),
         ("Settings", page.listing(settings)),
     ]
     write_text(dst / "index.html", page.page(f"Prepared set {dst.name}", lead, sections))
@@ -133,27 +137,6 @@ def _dropped_list(dst: Path) -> str:
         span = f"{row['start']:.1f} s, {row['seconds']:.1f} s long" if row["seconds"] else "all of it"
         rows.append((row["source"], span, row["stage"], row["reason"]))
     return page.scroll(_table(("source", "from", "stage", "reason"), rows)) if rows else ""
-
-
-def _sheet(dst: Path, clips: int) -> str:
-    """Middle frames of clips spread evenly over the set."""
-    wanted = {round(place) for place in np.linspace(0, clips - 1, min(SHOWN, clips))} if clips else set()
-    shown: list[NDArray[np.uint8]] = []
-    for number, row in enumerate(read_rows(dst / MANIFEST)):
-        if number in wanted:
-            with VideoReader(dst / row["path"]) as reader:
-                frame = torch.from_numpy(reader.read([len(reader) // 2])).movedim(-1, 1).float()
-            small = resize(frame, THUMBNAIL).round_().clamp_(0, 255).byte()
-            shown.append(small[0].movedim(0, -1).numpy())
-    if not shown:
-        return page.paragraph("no clip")
-    columns = min(8, len(shown))
-    shown += [np.full_like(shown[0], 255)] * (-len(shown) % columns)
-    lines = [np.concatenate(shown[first : first + columns], 1) for first in range(0, len(shown), columns)]
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "sheet.png"
-        write_picture(path, np.concatenate(lines))
-        return page.picture(path, f"middle frames of {min(SHOWN, clips)} of {clips} clips")
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from talkingface.core.errors import ConfigError, did_you_mean
 from talkingface.core.files import only_one, write_text
@@ -15,6 +16,7 @@ from talkingface.prepare.engines import Engine, Worker, in_process
 from talkingface.prepare.jobs import Job, find_copies, kept, key_of, plan, read_outcome
 from talkingface.prepare.layouts import LAYOUTS
 from talkingface.prepare.manifest import write_tables
+from talkingface.prepare.networks import load_networks
 from talkingface.prepare.records import Source
 from talkingface.prepare.report import write_report
 from talkingface.prepare.settings import Settings
@@ -49,6 +51,7 @@ def prepare(
         ConfigError: an unknown layout, or a set that was begun with other settings.
         MediaError: a folder that cannot be read.
         TalkingFaceError: a full disk, another run at work on the set, or a worker that died.
+        WeightsError: a network that is missing; nothing was done then.
     """
     if layout not in LAYOUTS:
         raise ConfigError(f"there is no layout '{layout}'; known: {did_you_mean(layout, LAYOUTS)}.")
@@ -70,17 +73,18 @@ def prepare(
         if progress is not None:
             progress(done, total)
 
+    about = {"layout": layout, **asdict(settings), **load_networks(settings).fingerprints}
     with only_one(dst, "prepare"):
         copies, total = find_copies(sources)
-        _same_settings(dst, layout, settings)
+        _same_settings(dst, about)
         _sweep(dst)
         left = _left(jobs(), src, dst, settings, ended)
         with closing(engine(left, Worker(src, dst, settings))) as endings:
             for count in endings:
                 ended(count)
         outcomes = (read_outcome(kept(dst, key_of(job, src, settings))) for job in jobs())
-        write_tables(dst, outcomes, {"layout": layout, **asdict(settings)})
-        write_report(dst, layout, total)
+        write_tables(dst, outcomes, about)
+        write_report(dst, src, layout, total)
 
 
 def _left(jobs: Iterator[Job], src: Path, dst: Path, settings: Settings, ended: Callable[[int], None]) -> Iterator[Job]:
@@ -92,10 +96,9 @@ def _left(jobs: Iterator[Job], src: Path, dst: Path, settings: Settings, ended: 
             yield job
 
 
-def _same_settings(dst: Path, layout: str, settings: Settings) -> None:
+def _same_settings(dst: Path, mine: dict[str, Any]) -> None:
     """Refuse to mix clips of two kinds in one set."""
     path = dst / "settings.json"
-    mine = {"layout": layout, **asdict(settings)}
     if not path.is_file():
         write_text(path, json.dumps(mine, indent=1) + "\n")
         return

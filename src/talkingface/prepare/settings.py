@@ -7,7 +7,7 @@ from typing import Any
 
 from talkingface.core.errors import ConfigError
 
-FORMAT = 1  # of a prepared set; raised when the same settings would give other clips
+FORMAT = 2  # of a prepared set; raised when the same settings would give other clips
 
 
 def _setting(default: Any, about: str) -> Any:
@@ -33,6 +33,12 @@ class Settings:
     stride: int = _setting(5, "faces are looked for in every n-th frame at 25 a second")
     need_sound: bool = _setting(False, "leave out clips without sound, or with silence")
     clips_per_identity: int = _setting(0, "keep so many clips of a person, drawn at random; 0 keeps all")
+    identity: str = _setting("", "network that tells people apart, so that a clip shows one person: facenet")
+    min_likeness: float = _setting(0.5, "with it, the least cosine of two faces of one person")
+    sync: bool = _setting(False, "leave out clips whose lips and sound are not in sync, by SyncNet; silent ones stay")
+    max_offset: int = _setting(1, "with it, the most frames between lips and sound")
+    min_confidence: float = _setting(3.0, "with it, the least confidence that they belong together (LSE-C)")
+    controls: str = _setting("", "reader of landmarks, pose, place and size of every frame: landmarks, mediapipe, …")
     seed: int = _setting(0, "of that draw, and of the split of people where the layout has none")
 
     def __post_init__(self) -> None:

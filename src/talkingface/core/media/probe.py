@@ -47,6 +47,7 @@ class VideoInfo:
         rotation: degrees that the stored frames are turned counter-clockwise to stand upright.
         audio: whether there is a sound track.
         codec: name of the video codec, as FFmpeg has it.
+        interlaced: whether each frame holds two moments, line by line; they are read as they are stored.
     """
 
     path: Path
@@ -58,6 +59,7 @@ class VideoInfo:
     rotation: int
     audio: bool
     codec: str
+    interlaced: bool
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,10 @@ def index_video(path: str | Path | MediaBytes) -> VideoIndex:
             times = (pts - pts[0]).astype(np.float64) * base
         seconds = float(times[-1]) + _last_duration(times, last * base)
         audio = bool(container.streams.audio)
-    info = VideoInfo(Path(str(path)), len(pts), len(pts) / seconds, seconds, width, height, rotation, audio, codec)
+    interlaced = bool(first.interlaced_frame)
+    info = VideoInfo(
+        Path(str(path)), len(pts), len(pts) / seconds, seconds, width, height, rotation, audio, codec, interlaced
+    )
     return VideoIndex(info, path, pts, times, np.searchsorted(pts, table.keys), counted, plain)
 
 
