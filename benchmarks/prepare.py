@@ -42,7 +42,7 @@ def main() -> None:
     torch.set_num_threads(1)
     asked = {"controls": options.controls, "identity": options.identity, "sync": options.sync}
     settings = Settings(min_face=options.min_face, max_offset=15, min_confidence=-100.0, **asked)
-    networks = load_networks(settings)
+    networks = load_networks(settings, "cpu")
     second = {"": Networks(networks.detect)}
     second |= {" with controls": Networks(networks.detect, controls=networks.controls)} if networks.controls else {}
     second |= {" with sync": Networks(networks.detect, sync=networks.sync)} if networks.sync else {}

@@ -44,7 +44,7 @@ def prepared(tmp_path_factory):
             frames = len(VideoReader(path))
             digests = sha256(path), sha256(path.with_suffix(".npz"))
             where = path.relative_to(root).as_posix()
-            measured = (0.0, 0, 0, 32, 20.0, 0.0, 9.0, -9.0, None, None, None)
+            measured = (0.0, 0, 0, 32, 20.0, 0.0, 0.0, 0.0, 9.0, -9.0, None, None, None, None)
             rows.append(asdict(Clip(where, person, split, "", 0, frames, False, "x", *measured, *digests)))
     table = pa.Table.from_pylist(rows).replace_schema_metadata({VERSION: SCHEMA})
     pq.write_table(table, root / "manifest.parquet")

@@ -40,7 +40,7 @@ class Networks:
 
 
 @functools.cache
-def load_networks(settings: Settings, device: str = "cpu") -> Networks:
+def load_networks(settings: Settings, device: str) -> Networks:
     """Load what the settings ask for.
 
     Args:

@@ -73,7 +73,7 @@ def prepare(
         if progress is not None:
             progress(done, total)
 
-    about = {"layout": layout, **asdict(settings), **load_networks(settings).fingerprints}
+    about = {"layout": layout, **asdict(settings), **load_networks(settings, "cpu").fingerprints}
     with only_one(dst, "prepare"):
         copies, total = find_copies(sources)
         _same_settings(dst, about)
