@@ -22,7 +22,8 @@ def run(notebook, folder, monkeypatch, cache):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
     monkeypatch.setenv("IPYTHONDIR", str(folder / ".ipython"))
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
+    where = {"metadata": {"path": str(folder)}}
+    client = NotebookClient(notebook, timeout=None, startup_timeout=600, kernel_name="python3", resources=where)
     return [output for cell in client.execute().cells for output in cell.get("outputs", [])]
 
 
