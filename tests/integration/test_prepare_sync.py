@@ -72,7 +72,7 @@ def test_what_is_out_of_sync_is_dropped_with_both_numbers(raw, tmp_path, syncnet
 
 
 def test_thresholds_are_settings(raw, tmp_path, syncnet):
-    prepare("folder", raw, tmp_path / "set", asked(max_offset=6, min_confidence=-1.0))
+    prepare("folder", raw, tmp_path / "set", asked(max_offset=15, min_confidence=-1.0))
     assert len(list(read_rows(tmp_path / "set" / "manifest.parquet"))) == 6
 
 
