@@ -6,6 +6,7 @@ import torch
 from talkingface.audio import MelSpeech
 from talkingface.bench.columns import SPEED
 from talkingface.bench.speed import measured_speed
+from talkingface.data.synthetic import USUAL
 from talkingface.generators import ConformerDiffusion
 from talkingface.motion import LatentMotion
 from talkingface.pipelines import Animator
@@ -27,7 +28,7 @@ def test_every_column_of_speed_is_measured_and_they_agree(speaks, monkeypatch):
     model, drawn = animator(speaks), []
     render = model.render
     monkeypatch.setattr(model, "render", lambda source, motion: drawn.append(len(motion)) or render(source, motion))
-    found = measured_speed(model, 1_000_000, 5, 10, 1.0)
+    found = measured_speed(model, 1_000_000, 5, 10, USUAL)
     assert set(found) == set(SPEED)
     assert sum(drawn) == 2 * 10  # a warm-up, and the run that is measured
     assert found["frames-per-second"] == pytest.approx(25 / found["real-time-factor"])
