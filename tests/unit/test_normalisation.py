@@ -73,10 +73,49 @@ def test_a_dimension_that_hardly_moves_rests_at_its_centre(share, moves):
     motion = codes()
     motion[:, 2] = 0.7 + share * motion[:, 2]
     found = fitted(motion)
-    assert found.moving.tolist() == [True, True, moves, True, True]
-    assert (found.normalise(motion)[:, 2].abs().max() > 0.9) == moves
+    assert found.moving.tolist() == [True, True, True, True, moves]  # the widest come first
+    assert (found.normalise(motion)[:, 4].abs().max() > 0.9) == moves
     rest = found.restore(torch.ones(5))[2].item()
     assert (rest == pytest.approx(0.7, abs=0.01)) != moves
+
+
+def turned(motion: Tensor) -> Tensor:
+    """The same motion on other axes."""
+    generator = torch.Generator().manual_seed(1)
+    return motion @ torch.linalg.qr(torch.randn(5, 5, generator=generator)).Q
+
+
+SPREAD = torch.tensor([10.0, 5.0, 2.0, 1.0, 0.5])
+
+
+def test_what_moves_little_gets_a_dimension_of_its_own_whatever_the_axes():
+    motion = codes(std=1.0) * SPREAD
+    seen = fitted(turned(motion)).normalise(turned(motion))
+    assert torch.corrcoef(torch.cat([seen, motion], dim=1).T)[:5, 5:].abs().diag().min() > 0.99
+    torch.testing.assert_close(seen.std(0), torch.full((5,), 0.29), atol=0.02, rtol=0)
+    left = MotionRange(2, 3)  # the control: slices keep their axes
+    left.fit(turned(motion))
+    assert torch.corrcoef(torch.cat([left.normalise(turned(motion)), motion], dim=1).T)[:5, 9].abs().max() < 0.2
+
+
+def test_restoring_motion_on_other_axes_undoes_normalising():
+    motion = turned(codes(mean=2) * SPREAD)
+    found = fitted(motion)
+    torch.testing.assert_close(found.restore(found.normalise(motion)), motion, atol=1e-4, rtol=1e-4)
+
+
+def test_axes_do_not_lose_precision_under_autocast():
+    motion = turned(codes(mean=2) * SPREAD)
+    found = fitted(motion)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        within = found.normalise(motion)
+    torch.testing.assert_close(within, found.normalise(motion), atol=0, rtol=0)
+
+
+def test_one_broken_frame_does_not_turn_the_axes():
+    motion = turned(codes() * SPREAD)
+    broken = torch.cat([motion, torch.full((1, 5), 1e6)])
+    torch.testing.assert_close(fitted(broken).axes, fitted(motion).axes, atol=0.01, rtol=0)
 
 
 def test_slices_of_other_units_do_not_put_each_other_to_rest():

@@ -46,14 +46,14 @@ def test_training_starts_at_the_middle_of_the_range():
     motion = torch.randn(1000, WIDTH) + 20
     model.calibrate(motion)
     torch.testing.assert_close(
-        sampled(model, condition()), model.motion_range.centre.expand(4, FRAMES, -1), atol=0.2, rtol=0
+        sampled(model, condition()), model.motion_range.restore(torch.zeros(4, FRAMES, WIDTH)), atol=0.2, rtol=0
     )
 
 
 def test_loss_is_the_squared_error_in_the_range():
     model, told, motion = regression(), condition(), torch.randn(4, FRAMES, WIDTH)
     model.calibrate(10 * torch.randn(1000, WIDTH))
-    error = (sampled(model, told) - motion) / model.motion_range.scale
+    error = model.motion_range.normalise(sampled(model, told)) - model.motion_range.normalise(motion)
     torch.testing.assert_close(model.loss(motion, told)["motion"], error.square().mean())
 
 
