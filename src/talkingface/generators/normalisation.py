@@ -30,7 +30,7 @@ class MotionRange(nn.Module):
     * normally distributed codes get the deviation 0.29, of the order of pictures', for which the schedule was made.
 
     Motion of a single slice is turned onto its principal axes first. The axes of a motion latent mean nothing: stage 1
-    gives the same pictures after any rotation of its directions. As it leaves them, what moves little, such as the lips,
+    gives the same pictures after any rotation of its directions. As it leaves them, what moves little, such as lips,
     is a small share of every dimension, below the noise of the last steps; on principal axes it has one of its own,
     which is stretched like the others. Slices have units and axes of their own, and are left as they are.
 
@@ -109,9 +109,9 @@ def usual(motion: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def principal_axes(motion: Tensor) -> Tensor:
-    """Directions of greatest variance of motion ``(N, D)`` in columns, widest first; each by its largest part upwards."""
+    """Directions in which motion ``(N, D)`` varies, in columns, widest first; the largest part of each is positive."""
     away = (motion - motion.mean(0)).double()
-    axes = torch.linalg.eigh(away.T @ away).eigenvectors.flip(1)
+    axes: Tensor = torch.linalg.eigh(away.T @ away).eigenvectors.flip(1)
     upwards = axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
     return (axes * upwards).to(motion.dtype)
 
