@@ -5,7 +5,7 @@ import torch
 
 from talkingface.core.errors import ShapeError
 from talkingface.data.synthetic import render_clip
-from talkingface.losses import cut, face_boxes, mouth_boxes, mouth_mask
+from talkingface.losses import cut, face_boxes, lip_boxes, mouth_boxes, mouth_loss, mouth_mask
 
 LANDMARKS = torch.from_numpy(render_clip(0, 1, 4, 64, audio=False).landmarks).float()
 
@@ -51,6 +51,37 @@ def test_a_box_of_whole_pixels_is_cut_out_as_it_is_and_passes_gradients_there_on
     found.sum().backward()
     assert torch.allclose(images.grad[0, :, 8:12, 4:8], torch.ones(3, 4, 4))
     assert images.grad[0].sum() == pytest.approx(48)
+
+
+def test_the_lips_fill_the_square_round_them():
+    boxes = lip_boxes(LANDMARKS)
+    assert torch.allclose(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+    lips = (LANDMARKS[:, 48:] - boxes[:, None, :2]) / (boxes[:, None, 2:] - boxes[:, None, :2])
+    assert lips.min() > 0
+    assert lips.max() < 1
+    assert (lips[..., 0].amax(1) - lips[..., 0].amin(1) > 0.6).all()
+
+
+def test_only_what_is_shown_near_the_lips_counts():
+    target = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    assert mouth_loss(target, target, LANDMARKS) == 0
+    elsewhere, lips = target.clone(), target.clone()
+    elsewhere[..., :8, :] = 1
+    for image, (x, y) in zip(lips, (LANDMARKS[:, 48:].mean(1) * 64).long().tolist(), strict=True):
+        image[:, y - 1 : y + 2, x - 1 : x + 2] = 1
+    assert mouth_loss(elsewhere, target, LANDMARKS) == 0
+    assert mouth_loss(lips, target, LANDMARKS) > 0.05
+
+
+def test_pictures_without_landmarks_do_not_count():
+    image, target = torch.rand(4, 3, 64, 64, requires_grad=True), torch.rand(4, 3, 64, 64)
+    unknown = LANDMARKS.clone()
+    unknown[1:] = torch.nan
+    assert mouth_loss(image, target, unknown) == mouth_loss(image[:1], target[:1], LANDMARKS[:1])
+    nothing = mouth_loss(image, target, torch.full_like(LANDMARKS, torch.nan))
+    nothing.backward()
+    assert nothing == 0
+    assert not image.grad.any()
 
 
 def test_other_landmarks_are_refused():

@@ -61,6 +61,17 @@ def test_the_loss_is_the_weighted_sum_of_its_terms(batch, logged):
     assert total.item() == pytest.approx(2 * logged["train/l1"].item() + 0.5 * logged["train/pyramid"].item(), rel=1e-6)
 
 
+def test_the_mouth_is_looked_at_where_the_data_says_it_is(batch, logged):
+    model = task(loss_weights={"l1": 1.0, "mouth": 1.0})
+    with pytest.raises(ConfigError, match="mouth has a weight, and the data gives no landmarks"):
+        model.training_step(batch, 0)
+    landmarks = torch.rand(2, 2, 68, 2, generator=torch.Generator().manual_seed(1))
+    model.training_step({**batch, "landmarks": landmarks}, 0)
+    driving = logged["train/mouth"]
+    model.training_step({**batch, "landmarks": landmarks.where(torch.tensor([0, 1])[:, None, None] == 1, 0.5)}, 0)
+    assert logged["train/mouth"] == driving > 0  # those of the source have no effect
+
+
 def test_an_unknown_loss_lists_the_known_ones():
     with pytest.raises(ConfigError, match="'perceptal'; known: perceptual"):
         task(loss_weights={"perceptal": 1.0})

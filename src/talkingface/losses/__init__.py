@@ -7,6 +7,7 @@ from talkingface.losses.adversarial import (
     hinge_discriminator_loss,
     hinge_generator_loss,
 )
+from talkingface.losses.close_up import mouth_loss
 from talkingface.losses.club import CLUB, CLUBMean, CLUBSample
 from talkingface.losses.equivariance import Warp, equivariance_loss
 from talkingface.losses.head_pose import Hopenet, head_pose_loss
@@ -14,7 +15,7 @@ from talkingface.losses.keypoints import canonical_loss, deformation_prior, keyp
 from talkingface.losses.landmarks import LandmarkGuide
 from talkingface.losses.margin import AAMSoftmax, AMSoftmax, aam_logits, am_logits
 from talkingface.losses.metric_learning import MetricLearning
-from talkingface.losses.mouth import cut, face_boxes, mouth_boxes, mouth_mask
+from talkingface.losses.mouth import cut, face_boxes, lip_boxes, mouth_boxes, mouth_mask
 from talkingface.losses.perceptual import PerceptualLoss, VGG16Perceptual, VGG19Perceptual
 from talkingface.losses.pyramid import pyramid_loss
 from talkingface.losses.sync import LipSyncLoss, sync_loss
@@ -52,7 +53,9 @@ __all__ = [
     "hinge_discriminator_loss",
     "hinge_generator_loss",
     "keypoint_prior",
+    "lip_boxes",
     "mouth_boxes",
+    "mouth_loss",
     "mouth_mask",
     "pyramid_loss",
     "sync_loss",

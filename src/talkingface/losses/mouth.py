@@ -7,8 +7,10 @@ from torchvision.ops import roi_align
 from talkingface.core.checks import check_shape
 
 JAW, BRIDGE, CORNERS = slice(0, 17), 29, (48, 54)  # of 68 points: the jaw, the middle of the nose, the mouth's corners
+LIPS = slice(48, 68)
 REACH = 1.1  # of the box over half the distance from the nose to the chin, or of the mouth's corners
 DOWN, ASIDE = 2.25, 1.25  # height, and half the width, of the mouth's box in that unit
+CLOSE_UP = 1.6  # side of the square round the lips, in widths of the mouth: a mouth wide open is in it
 FACE = 4.5  # side of a square whose lower half has the mouth's box in it: how Wav2Lip's faces are cut
 
 
@@ -33,6 +35,15 @@ def face_boxes(landmarks: Tensor) -> Tensor:
     x, middle, reach = _mouth(landmarks)
     half = FACE / 2 * reach
     return torch.stack([x - half, middle - half, x + half, middle + half], -1)
+
+
+def lip_boxes(landmarks: Tensor) -> Tensor:
+    """The square round the lips, ``(..., 68, 2)`` → ``(..., 4)``."""
+    check_shape(landmarks, (..., 68, 2), "landmarks")
+    left, right = (landmarks[..., corner, :] for corner in CORNERS)
+    half = CLOSE_UP / 2 * (right - left).norm(dim=-1, keepdim=True)
+    middle = landmarks[..., LIPS, :].mean(-2)
+    return torch.cat([middle - half, middle + half], -1)
 
 
 def mouth_mask(landmarks: Tensor, size: int) -> Tensor:

@@ -13,7 +13,7 @@ from talkingface.core.errors import ConfigError, did_you_mean
 from talkingface.core.interfaces import Discriminator, ImageCode, MotionEncoder, Renderer
 from talkingface.core.records import PairBatch, RenderOutput, Source
 from talkingface.data import PairModule
-from talkingface.losses import PerceptualLoss, pyramid_loss
+from talkingface.losses import PerceptualLoss, mouth_loss, pyramid_loss
 from talkingface.metrics import PSNR, SSIM, FrameMetric, to_pixels
 from talkingface.tasks.adversarial import ADVERSARIAL_LOSSES, check_game, play
 from talkingface.tasks.identity import IdentityLosses
@@ -29,7 +29,7 @@ PARTS = {
     **dict.fromkeys(KEYPOINT_LOSSES, "keypoints"),
     **dict.fromkeys(("metric", "mutual_information"), "identity"),
 }
-LOSSES = ("l1", "pyramid", *PARTS)
+LOSSES = ("l1", "pyramid", "mouth", *PARTS)
 METRICS: dict[str, Callable[[], FrameMetric]] = {"psnr": PSNR, "ssim": SSIM}
 ROWS = {
     "copy": "copy the source",
@@ -52,8 +52,8 @@ class Reconstruction(Task):
             ``mutual_information`` (between identity and motion) has a weight.
         keypoints: built around the motion encoder; needed when ``equivariance``, ``keypoint_prior``, ``head_pose``,
             ``deformation``, ``canonical`` or ``landmark`` has a weight.
-        loss_weights: name → weight, of ``l1``, ``pyramid``, ``perceptual`` and all that is named above; what has no
-            weight is not computed.
+        loss_weights: name → weight, of ``l1``, ``pyramid``, ``mouth`` (needs landmarks), ``perceptual`` and all that
+            is named above; what has no weight is not computed.
         generator: Adam of motion encoder, renderer and class centres.
         opponent: Adam of the discriminator.
 
@@ -136,6 +136,12 @@ class Reconstruction(Task):
             terms["l1"] = functional.l1_loss(fake, real)
         if "pyramid" in self.loss_weights:
             terms["pyramid"] = pyramid_loss(fake, real)
+        if "mouth" in self.loss_weights:
+            if "landmarks" not in batch:
+                raise ConfigError(
+                    "mouth has a weight, and the data gives no landmarks. Give labelled clips, or weight 0."
+                )
+            terms["mouth"] = mouth_loss(fake, real, batch["landmarks"][:, 1])
         if self.perceptual is not None:
             terms["perceptual"] = self.perceptual(fake, real)
         if self.discriminator is not None:
