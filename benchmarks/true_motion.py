@@ -97,7 +97,9 @@ def train(make: Callable[[], Trainable], clips: Clips, steps: int, seed: int) ->
     """Train both parts with Adam and one cycle of the learning rate."""
     torch.manual_seed(seed)
     encoder, generator = make()
-    generator.calibrate(clips.motion.flatten(0, 1))
+    rows = torch.arange(len(clips.motion))
+    told = {name: track.flatten(0, 1) for name, track in clips.controls(rows).items()}
+    generator.calibrate(clips.motion.flatten(0, 1), controls=told)
     parameters = [*encoder.parameters(), *generator.parameters()]
     optimizer = torch.optim.Adam(parameters, RATE, (0.9, 0.99))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps, pct_start=WARMUP / steps)

@@ -113,6 +113,35 @@ def test_predictors_learn_through_the_encoders_unless_the_truth_is_fed(adapter, 
     assert adapter.predictors["pose"].linear.weight.grad.any()
 
 
+def test_encoders_and_predictors_work_in_the_range_of_the_clips():
+    """Heads that turn by two degrees, at places about the middle, are as plain to see as any other."""
+    generator = torch.Generator().manual_seed(0)
+    pose, location = 2 * torch.randn(5000, 3, generator=generator), 0.5 + 0.02 * torch.randn(5000, generator=generator)
+    pose[::7] = torch.nan
+    found = VarianceAdapter(8, ["pose", "location"], 16)
+    seen = {}
+    for name, encoder in found.encoders.items():
+        encoder.register_forward_hook(lambda _, told, __, name=name: seen.update({name: told[0]}))
+    told = {"pose": pose[1:7][None], "location": location[1:7][None]}
+    found(torch.zeros(1, 6, 8), told)
+    assert seen["pose"].std() < 0.05  # the control: in quarter turns
+    found.fit({"pose": pose, "location": location, "scale": location})
+    _, predicted = found(torch.zeros(1, 6, 8), told)
+    assert 0.15 < seen["pose"].std() < 0.45
+    assert seen["location"].abs().max() < 1
+    assert predicted["location"].detach() == pytest.approx(0.5, abs=0.05)  # a fresh predictor says the middle
+    before = {name: tensor.clone() for name, tensor in found.state_dict().items()}
+    found.fit({"pose": 9 * pose})
+    assert all(tensor.equal(before[name]) for name, tensor in found.state_dict().items())
+
+
+@pytest.mark.parametrize("controls", [{}, {"pose": torch.full((9, 3), torch.nan)}])
+def test_without_truth_the_networks_units_stay(controls):
+    found = VarianceAdapter(8, ["pose"], 16)
+    found.fit(controls)
+    assert not found.ranges["pose"].known
+
+
 def test_unknown_attribute_lists_the_known_ones():
     with pytest.raises(ConfigError, match="'poses'; known: pose"):
         VarianceAdapter(4, ["poses"])

@@ -13,7 +13,7 @@ from talkingface.convert.checkpoint import Checkpoint, sort_tensors
 from talkingface.convert.fill import Built, Parts, Talking, fill, refuse
 from talkingface.core.errors import WeightsError
 from talkingface.core.interfaces import AudioEncoder, MotionEncoder
-from talkingface.generators import ConformerDiffusion
+from talkingface.generators import ConformerDiffusion, MotionRange
 from talkingface.motion import LatentMotion
 from talkingface.renderers import LIADiscriminator, LIARenderer
 
@@ -86,6 +86,8 @@ def talking_parts(tensors: dict[str, Tensor], motion: MotionEncoder, origin: str
     rest = fill(audio, stage2.audio_names(found.audio, found.audio_settings.get("blocks", 0)), averages, origin)
     names = stage2.generator_names(found.generator_settings["attributes"], found.generator_settings["blocks"])
     refuse(fill(generator, names, rest, origin), origin)
-    generator.motion_range.known.fill_(True)  # trained on codes as they are
+    for module in generator.modules():
+        if isinstance(module, MotionRange):
+            module.known.fill_(True)  # trained on codes and controls as they are
     parts: Parts = {"audio_encoder": audio.eval(), "motion_generator": generator.eval()}
     return Talking(parts, dropped, variant=f"the variant {found.name}")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from talkingface.core.component import Component
 from talkingface.core.errors import WeightsError, first_of
 
-NEW = "motion_range."  # published networks have no such thing
+NEW = ("motion_range.", "adapter.ranges.")  # published networks have no such thing
 
 Parts = dict[str, Component]
 

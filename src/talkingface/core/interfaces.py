@@ -218,12 +218,18 @@ class MotionGenerator(Component):
     edits: bool = False
     needs: tuple[str, ...] = ()
 
-    def calibrate(self, motion: Tensor, moods: Mapping[str, Tensor] | None = None) -> None:
-        """Learn the range of the motion to be made, and its emotions, unless they are known; nothing by default.
+    def calibrate(
+        self,
+        motion: Tensor,
+        moods: Mapping[str, Tensor] | None = None,
+        controls: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Learn the range of the motion to be made and of what can be told, unless they are known; nothing by default.
 
         Args:
             motion: of the training clips, ``(N, D)``.
             moods: emotion → motion ``(n, D)`` of the clips that are labelled with it.
+            controls: name → values of the training clips, ``(n,)`` or ``(n, 3)``; NaN where unknown.
         """
 
     @abstractmethod

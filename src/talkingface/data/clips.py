@@ -112,6 +112,14 @@ class ClipModule(WindowModule):
                 found[emotion].append(motion[clip.clip_id])
         return {emotion: torch.cat(clips) for emotion, clips in found.items()}
 
+    def told(self) -> dict[str, Tensor]:
+        """Control tracks of frames spread as evenly, name → ``(n,)`` or ``(n, 3)``; NaN where unknown."""
+        step, found = self._every(), defaultdict(list)
+        for clip in self.encoded("train"):
+            for name, track in self._controls[clip.clip_id].items():
+                found[name].append(track[::step])
+        return {name: torch.cat(tracks) for name, tracks in found.items()}
+
     def windows(self, split: Split, windows_per_clip: int, fixed: bool) -> EpochDataset[Any]:
         """The windows of one split, of the tracks that were found."""
         clips = self.encoded(split)
@@ -122,9 +130,11 @@ class ClipModule(WindowModule):
         return self.test_dataloader()
 
     def _calibration(self) -> dict[str, Tensor]:
-        clips = self.encoded("train")
-        step = -(-sum(clip.frames for clip in clips) // CALIBRATION)
-        return {clip.clip_id: clip.rows(0, clip.frames, step)[0] for clip in clips}
+        step = self._every()
+        return {clip.clip_id: clip.rows(0, clip.frames, step)[0] for clip in self.encoded("train")}
+
+    def _every(self) -> int:
+        return -(-sum(clip.frames for clip in self.encoded("train")) // CALIBRATION)
 
     def _cache(self) -> TrackCache:
         task = getattr(self.trainer, "lightning_module", None)

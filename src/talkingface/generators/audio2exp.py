@@ -68,8 +68,13 @@ class Audio2Exp(MotionGenerator):
         nn.init.zeros_(self.zero.weight)
         nn.init.zeros_(self.zero.bias)
 
-    def calibrate(self, motion: Tensor, moods: Mapping[str, Tensor] | None = None) -> None:
-        """Fit the range of the motion ``(N, D)``, unless it is known; emotions have no effect."""
+    def calibrate(
+        self,
+        motion: Tensor,
+        moods: Mapping[str, Tensor] | None = None,
+        controls: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Fit the range of the motion ``(N, D)``, unless it is known; emotions and controls have no effect."""
         self.motion_range.fit(motion)
 
     def load_weights(self, path: str | Path) -> None:

@@ -104,8 +104,14 @@ class ConformerDiffusion(MotionGenerator):
         self.conformer = Conformer(dim, blocks=blocks, heads=heads, dropout=dropout)
         self.out = nn.Linear(dim, spec.dim)
 
-    def calibrate(self, motion: Tensor, moods: Mapping[str, Tensor] | None = None) -> None:
-        """Fit the range that diffusion works in to motion ``(N, D)``, and the emotions, unless they are known."""
+    def calibrate(
+        self,
+        motion: Tensor,
+        moods: Mapping[str, Tensor] | None = None,
+        controls: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Fit the range that diffusion works in, the emotions and the ranges of controls, unless they are known."""
+        self.adapter.fit(controls or {})
         if self.emotion is not None and not self.motion_range.known:
             self.emotion.fit(motion, moods or {})
         self.motion_range.fit(motion)

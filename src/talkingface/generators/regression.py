@@ -59,8 +59,13 @@ class Regression(MotionGenerator):
         nn.init.normal_(self.out.weight, std=FIRST_WEIGHTS)
         nn.init.zeros_(self.out.bias)
 
-    def calibrate(self, motion: Tensor, moods: Mapping[str, Tensor] | None = None) -> None:
-        """Fit the range of the motion ``(N, D)``, unless it is known; emotions have no effect."""
+    def calibrate(
+        self,
+        motion: Tensor,
+        moods: Mapping[str, Tensor] | None = None,
+        controls: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Fit the range of the motion ``(N, D)``, unless it is known; emotions and controls have no effect."""
         self.motion_range.fit(motion)
 
     def load_weights(self, path: str | Path) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from talkingface.core.checks import check_shape
 from talkingface.core.errors import ConfigError, did_you_mean
+from talkingface.generators.normalisation import MotionRange
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,9 @@ class VarianceAdapter(nn.Module):
     sum. Order: location, scale, pose. Values beyond the limits of :data:`ATTRIBUTES` are clipped, as in the published
     code, for labels of real clips have such frames; what users ask for is refused by :func:`check_controls` before.
 
+    The heads of real clips turn by a fiftieth of a quarter turn, about places that are never 0: an encoder hardly sees
+    that. Encoders and predictors therefore work in the range of the training clips, once :meth:`fit` has learnt it.
+
     Args:
         dim: width A of the speech condition.
         attributes: names out of :data:`ATTRIBUTES`, in any order; none makes an adapter that changes nothing.
@@ -60,8 +64,23 @@ class VarianceAdapter(nn.Module):
         self.dim = dim
         self.attributes = tuple(name for name in ATTRIBUTES if name in attributes)
         widths = {name: ATTRIBUTES[name].width for name in self.attributes}
+        self.ranges = nn.ModuleDict({name: MotionRange(*[1] * width) for name, width in widths.items()})
         self.predictors = nn.ModuleDict({name: _Recurrent(dim, hidden, width) for name, width in widths.items()})
         self.encoders = nn.ModuleDict({name: _Recurrent(width, hidden, dim) for name, width in widths.items()})
+
+    def fit(self, controls: Mapping[str, Tensor]) -> None:
+        """Learn the range of each attribute, unless it is known.
+
+        Args:
+            controls: name → values of the training clips in public units, ``(N,)`` or ``(N, 3)``; NaN where unknown.
+                What is absent or never known keeps the networks' units.
+        """
+        for name, its in self.ranges.items():
+            if name in controls:
+                values = _in_units(name, controls[name].reshape(-1, ATTRIBUTES[name].width))
+                known = values[~values.isnan().any(-1)]
+                if len(known):
+                    its.fit(known.to(its.centre))
 
     def forward(self, speech: Tensor, given: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Add the attributes to the speech.
@@ -78,9 +97,10 @@ class VarianceAdapter(nn.Module):
         check_shape(speech, ("B", "T", self.dim), "audio of the condition")
         predicted: dict[str, Tensor] = {}
         for name in self.attributes:
-            value = predicted[name] = self.predictors[name](speech)
+            its, value = self.ranges[name], self.predictors[name](speech)
+            predicted[name] = its.restore(value)
             if name in given:
-                wanted = _normalised(name, given[name], value)
+                wanted = its.normalise(_track(name, given[name], value))
                 value = torch.where(wanted.isnan(), value, wanted)
             speech = speech + self.encoders[name](value)
         return speech, predicted
@@ -101,7 +121,7 @@ class VarianceAdapter(nn.Module):
             if name not in controls:
                 found[name] = 0 * value.sum()  # keeps the parameters in the graph, as distributed training wants
                 continue
-            truth = _normalised(name, controls[name], value)
+            truth = _track(name, controls[name], value)
             known = ~truth.isnan() if mask is None else ~truth.isnan() & mask.unsqueeze(-1)
             error = torch.where(known, value - truth.nan_to_num(), 0).square()
             found[name] = error.sum() / known.sum().clamp(min=1)
@@ -137,11 +157,16 @@ def check_controls(controls: Mapping[str, Tensor], attributes: Sequence[str], ba
             )
 
 
-def _normalised(name: str, track: Tensor, like: Tensor) -> Tensor:
-    """Track in public units → ``(B, T, width)`` in the networks'; clipping keeps NaN."""
+def _track(name: str, track: Tensor, like: Tensor) -> Tensor:
+    """Track in public units → ``(B, T, width)`` in the networks'."""
+    check_shape(track, like.shape[:2] if ATTRIBUTES[name].width == 1 else like.shape, f"control '{name}'")
+    return _in_units(name, track.reshape(like.shape).to(like.dtype))
+
+
+def _in_units(name: str, values: Tensor) -> Tensor:
+    """Values in public units → in the networks'; clipping keeps NaN."""
     about = ATTRIBUTES[name]
-    check_shape(track, like.shape[:2] if about.width == 1 else like.shape, f"control '{name}'")
-    return track.reshape(like.shape).to(like.dtype).clamp(about.low, about.high) / about.divisor
+    return values.clamp(about.low, about.high) / about.divisor
 
 
 class _Recurrent(nn.Module):

@@ -27,6 +27,9 @@ class Calibrates(Protocol):
     def moods(self) -> dict[str, Tensor]:
         """The same by the emotion that clips are labelled with, ``(n, D)``."""
 
+    def told(self) -> dict[str, Tensor]:
+        """Control tracks of the training clips, ``(n,)`` or ``(n, 3)``; NaN where unknown."""
+
 
 class Stage2(Task):
     """Base of the tasks that train audio encoder and motion generator on a frozen stage 1.
@@ -82,11 +85,11 @@ class Stage2(Task):
         return cast(MotionEncoder, self._stage1.network)
 
     def setup(self, stage: str) -> None:
-        """Fit the generator to the range and the emotions of the training motion, unless it knows them already."""
+        """Fit the generator to the ranges and emotions of the training clips, unless it knows them already."""
         if stage == "fit":
             self._seed = torch.initial_seed()
             data = cast(Calibrates, self.trainer.datamodule)  # type: ignore[attr-defined]
-            self.motion_generator.calibrate(data.calibration(), data.moods())
+            self.motion_generator.calibrate(data.calibration(), data.moods(), data.told())
 
     def reseed(self, batch_idx: int) -> None:
         """Draw noise, diffusion steps and dropout from a seed of their own in each step and process.
