@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -75,11 +76,12 @@ class VarianceAdapter(nn.Module):
             controls: name → values of the training clips in public units, ``(N,)`` or ``(N, 3)``; NaN where unknown.
                 What is absent or never known keeps the networks' units.
         """
-        for name, its in self.ranges.items():
+        for name in self.attributes:
             if name in controls:
                 values = _in_units(name, controls[name].reshape(-1, ATTRIBUTES[name].width))
                 known = values[~values.isnan().any(-1)]
                 if len(known):
+                    its = self._range(name)
                     its.fit(known.to(its.centre))
 
     def forward(self, speech: Tensor, given: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -97,7 +99,7 @@ class VarianceAdapter(nn.Module):
         check_shape(speech, ("B", "T", self.dim), "audio of the condition")
         predicted: dict[str, Tensor] = {}
         for name in self.attributes:
-            its, value = self.ranges[name], self.predictors[name](speech)
+            its, value = self._range(name), self.predictors[name](speech)
             predicted[name] = its.restore(value)
             if name in given:
                 wanted = its.normalise(_track(name, given[name], value))
@@ -126,6 +128,9 @@ class VarianceAdapter(nn.Module):
             error = torch.where(known, value - truth.nan_to_num(), 0).square()
             found[name] = error.sum() / known.sum().clamp(min=1)
         return found
+
+    def _range(self, name: str) -> MotionRange:
+        return cast(MotionRange, self.ranges[name])
 
 
 def check_controls(controls: Mapping[str, Tensor], attributes: Sequence[str], batch: int, frames: int) -> None:
