@@ -21,6 +21,7 @@ from talkingface.losses import (
     head_pose_loss,
     keypoint_prior,
 )
+from talkingface.tasks.labels import landmarks_for
 
 KEYPOINT_LOSSES = ("equivariance", "keypoint_prior", "head_pose", "deformation", "canonical", "landmark")
 
@@ -168,11 +169,7 @@ class KeypointLosses(nn.Module):
 
     def _landmark_loss(self, source: Tensor, driving: Tensor, batch: PairBatch) -> Tensor:
         assert self.guide is not None, "check() has refused this before"
-        if "landmarks" not in batch:
-            raise ConfigError(
-                "landmark has a weight, and the data gives no landmarks. Give labelled clips, or weight 0."
-            )
-        landmarks = batch["landmarks"].float()
+        landmarks = landmarks_for("landmark", batch)
         return torch.stack([self.guide(source, landmarks[:, 0]), self.guide(driving, landmarks[:, 1])]).mean()
 
 

@@ -18,6 +18,7 @@ from talkingface.metrics import PSNR, SSIM, FrameMetric, to_pixels
 from talkingface.tasks.adversarial import ADVERSARIAL_LOSSES, check_game, play
 from talkingface.tasks.identity import IdentityLosses
 from talkingface.tasks.keypoints import KEYPOINT_LOSSES, KeypointLosses
+from talkingface.tasks.labels import landmarks_for
 from talkingface.tasks.optim import Adam, joint_optimizer
 from talkingface.tasks.task import Task
 from talkingface.tasks.terms import MotionTerms
@@ -137,11 +138,7 @@ class Reconstruction(Task):
         if "pyramid" in self.loss_weights:
             terms["pyramid"] = pyramid_loss(fake, real)
         if "mouth" in self.loss_weights:
-            if "landmarks" not in batch:
-                raise ConfigError(
-                    "mouth has a weight, and the data gives no landmarks. Give labelled clips, or weight 0."
-                )
-            terms["mouth"] = mouth_loss(fake, real, batch["landmarks"][:, 1])
+            terms["mouth"] = mouth_loss(fake, real, landmarks_for("mouth", batch)[:, 1])
         if self.perceptual is not None:
             terms["perceptual"] = self.perceptual(fake, real)
         if self.discriminator is not None:
