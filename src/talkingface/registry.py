@@ -26,6 +26,7 @@ KINDS = {
     "perceptual": "network whose features compare pictures",
     "metric": "how good a clip is",
     "extractor": "what a network sees in each frame, shared by metrics",
+    "layout": "tree of raw videos → its videos, people and splits",
     "data": "training and test clips",
     "task": "what is trained, and how",
 }
@@ -214,6 +215,27 @@ BUILTIN = {
     ("extractor", "sync-compat"): (
         "talkingface.metrics.compat:OfficialSync",
         "LSE-D, LSE-C and offset of each face track in a file, by the official chain",
+    ),
+    ("layout", "folder"): ("talkingface.prepare.layouts:FolderLayout", "PERSON/**/*.mp4, or *.mp4 with a person each"),
+    ("layout", "voxceleb1"): (
+        "talkingface.prepare.layouts:VoxCeleb1Layout",
+        "txt/ID/VIDEO/*.txt and videos/VIDEO.mp4 (VoxCeleb1)",
+    ),
+    ("layout", "voxceleb2"): (
+        "talkingface.prepare.layouts:VoxCeleb2Layout",
+        "dev|test/mp4/ID/VIDEO/*.mp4, or …/txt/… and videos (VoxCeleb2)",
+    ),
+    ("layout", "hdtf"): (
+        "talkingface.prepare.layouts:HDTFLayout",
+        "*_annotion_time.txt and the videos, anywhere (HDTF)",
+    ),
+    ("layout", "vfhq"): (
+        "talkingface.prepare.layouts:VFHQLayout",
+        "Clip+VIDEO+P+C+F.mp4, or such .txt and videos/VIDEO.mp4 (VFHQ)",
+    ),
+    ("layout", "mead"): (
+        "talkingface.prepare.layouts:MEADLayout",
+        "PERSON/video/VIEW/EMOTION/level_N/*.mp4 and PERSON/audio (MEAD)",
     ),
     ("data", "synthetic"): ("talkingface.data:SyntheticPairs", "procedural talking heads with ground truth"),
     ("data", "folder"): ("talkingface.data:FolderPairs", "a folder of video clips, split by identity"),

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +17,11 @@ from prepare_toys import OPTIONS, SMALL, hashes, make_raw
 from talkingface.cli import main
 from talkingface.core.errors import ConfigError, TalkingFaceError
 from talkingface.core.files import only_one
+from talkingface.core.media import VideoWriter
+from talkingface.core.media.paths import writing
 from talkingface.data.folder import scan_folder
 from talkingface.data.synthetic import Staging, render_clip
+from talkingface.prepare import jobs, run, trees
 from talkingface.prepare.manifest import check, read_rows
 from talkingface.prepare.run import prepare
 from talkingface.prepare.settings import Settings
@@ -155,6 +160,74 @@ def test_an_unknown_layout_is_named_with_the_known_ones(raw, tmp_path, capsys):
     assert main(["prepare", "foldr", str(raw), str(tmp_path / "set")]) == 1
     assert "there is no layout 'foldr'; known: folder" in capsys.readouterr().err
     assert not (tmp_path / "set").exists()
+
+
+def test_a_folder_without_any_video_of_the_layout_is_one_clear_line(raw, tmp_path):
+    with pytest.raises(ConfigError, match=r"raw videos\d+ holds no video of the layout 'mead': see 'talkingface show"):
+        prepare("mead", raw, tmp_path / "set", SMALL)
+
+
+def test_a_layout_of_a_plugin_is_used_like_ours(raw, tmp_path, plugin):
+    source = tmp_path / "raw"
+    source.mkdir()
+    shutil.copy(raw / "a" / "take one.mp4", source / "1.mp4")
+    (source / "cast.txt").write_text("1.mp4 anna\n2.mp4 ben\n")
+    assert main(["prepare", "cast:split=test", str(source), str(tmp_path / "set"), *OPTIONS]) == 0
+    (row,) = read_rows(tmp_path / "set" / "manifest.parquet")
+    assert (row["path"], row["identity"], row["split"]) == ("clips/1_000.mp4", "anna", "test")
+    (dropped,) = read_rows(tmp_path / "set" / "dropped.parquet")
+    assert (dropped["source"], dropped["stage"]) == ("2.mp4", "probe")  # it is not there
+
+
+def test_what_may_not_be_read_is_in_the_report(raw, tmp_path, monkeypatch):
+    shutil.copytree(raw / "a", tmp_path / "raw" / "a")
+    (tmp_path / "raw" / "secret").mkdir()
+    for name, target in (("access", trees.os), ("open", Path)):
+        forbid(monkeypatch, target, name, ("short.mp4", "secret"))  # root may read all
+    prepare("folder", tmp_path / "raw", tmp_path / "set", SMALL)
+    dropped = [(row["source"], row["stage"], row["reason"]) for row in read_rows(tmp_path / "set" / "dropped.parquet")]
+    assert dropped == [
+        ("a/short.mp4", "probe", "a/short.mp4 may not be read (permission denied). Change its permissions."),
+        ("secret", "layout", "a folder that may not be read"),
+    ]
+    assert len(list(read_rows(tmp_path / "set" / "manifest.parquet"))) == 1
+
+
+def forbid(monkeypatch, target, name, names):
+    """The system refuses some files and folders."""
+    real = getattr(target, name)
+
+    def refusing(path, *arguments, **options):
+        if Path(path).name not in names:
+            return real(path, *arguments, **options)
+        if name == "access":
+            return False
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(target, name, refusing)
+
+
+@pytest.mark.parametrize("moment", ["video", "arrays", "outcome", "manifest"])
+def test_a_full_disk_stops_the_run_and_the_next_ends_alike(raw, made, tmp_path, monkeypatch, moment):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    def full_video(writer, frames):
+        with writing(writer.path):
+            full()
+
+    target = {
+        "video": (VideoWriter, "write", full_video),
+        "arrays": (np, "savez", full),
+        "outcome": (jobs, "write_text", full),
+        "manifest": (run, "write_tables", full),
+    }[moment]
+    with monkeypatch.context() as patch:
+        patch.setattr(*target)
+        with pytest.raises(TalkingFaceError, match=r"no space left for .*set\. Finished clips are kept"):
+            prepare("folder", raw, tmp_path / "set", SMALL)
+    prepare("folder", raw, tmp_path / "set", SMALL)
+    assert hashes(tmp_path / "set") == hashes(made)
 
 
 def test_emotions_and_sound_of_their_own_come_into_the_set(raw, tmp_path):

@@ -6,11 +6,11 @@ import pytest
 
 from talkingface.prepare import jobs
 from talkingface.prepare.jobs import ENDS, find_copies
-from talkingface.prepare.layouts import LAYOUTS
+from talkingface.prepare.layouts import FolderLayout
 
 
 def copies_in(root):
-    found, count = find_copies(lambda: LAYOUTS["folder"].sources(root))
+    found, count = find_copies(lambda: FolderLayout().sources(root))
     return {copy.name: original.name for copy, original in found.items()}, count
 
 

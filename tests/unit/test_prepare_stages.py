@@ -12,7 +12,7 @@ from talkingface.core.geometry import rotation
 from talkingface.metrics.head_pose import face_template
 from talkingface.prepare.choose import Span, choose, pieces
 from talkingface.prepare.jobs import find_copies, plan
-from talkingface.prepare.layouts import LAYOUTS
+from talkingface.prepare.layouts import FolderLayout
 from talkingface.prepare.look import Faces, Look, sharpness
 from talkingface.prepare.people import name_of_person, people_of
 from talkingface.prepare.pose import PARTS, pose_of
@@ -211,7 +211,7 @@ def tree(root: Path, **files: bytes) -> Path:
 def test_folders_are_people_and_files_beside_them_are_a_person_each(tmp_path):
     root = tree(tmp_path, anna__deep__b_mp4=b"x", anna__a_mov=b"x", solo_mp4=b"x", anna___hidden_mp4=b"x", notes=b"x")
     (root / "anna" / "_hidden.mp4").rename(root / "anna" / "._hidden.mp4")
-    found = [(source.name, source.identity, source.named) for source in LAYOUTS["folder"].sources(root)]
+    found = [(source.name, source.identity, source.named) for source in FolderLayout().sources(root)]
     assert found == [("anna/a=mov", "anna", True), ("anna/deep/b", "anna", True), ("solo/solo", "solo", False)]
 
 
@@ -219,7 +219,7 @@ def test_files_of_the_same_bytes_are_found_and_only_those(tmp_path):
     root = tree(tmp_path, a_mp4=b"same", b_mp4=b"same", c_mp4=b"else", d_mp4=b"longer")
 
     def sources():
-        return LAYOUTS["folder"].sources(root)
+        return FolderLayout().sources(root)
 
     copies, count = find_copies(sources)
     assert (copies, count) == ({root / "b.mp4": root / "a.mp4"}, 4)
@@ -230,7 +230,7 @@ def test_a_few_clips_of_a_person_are_drawn_from_all_of_them_by_the_seed(tmp_path
 
     def order(seed):
         settings = Settings(clips_per_identity=2, seed=seed)
-        jobs = plan(LAYOUTS["folder"].sources(root), root, {}, settings)
+        jobs = plan(FolderLayout().sources(root), root, {}, settings)
         return [[source.name for source in job.sources] for job in jobs]
 
     first, second = order(0), order(1)
@@ -243,7 +243,7 @@ def test_a_few_clips_of_a_person_are_drawn_from_all_of_them_by_the_seed(tmp_path
 def test_a_person_is_in_one_split(tmp_path):
     root = tree(tmp_path, **{f"p{person}__{number}_mp4": b"x" for person in range(20) for number in range(2)})
     splits: dict[str, set[str]] = {}
-    for job in plan(LAYOUTS["folder"].sources(root), root, {}, Settings()):
+    for job in plan(FolderLayout().sources(root), root, {}, Settings()):
         splits.setdefault(job.sources[0].identity, set()).add(job.sources[0].split)
     assert all(len(found) == 1 for found in splits.values())
     assert set.union(*splits.values()) >= {"train"}

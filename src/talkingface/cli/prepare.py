@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from talkingface import registry
 from talkingface.cli import usage
 from talkingface.cli.progress import clips_bar
 from talkingface.cli.usage import UsageError
@@ -14,8 +15,6 @@ from talkingface.prepare.settings import Settings
 
 if TYPE_CHECKING:
     from talkingface.prepare.engines import Engine
-
-TREES = ("folder", "voxceleb1", "voxceleb2", "hdtf", "vfhq", "mead")
 
 
 def run(verb: str, arguments: list[str]) -> int:
@@ -102,7 +101,7 @@ def _parser(verb: str) -> argparse.ArgumentParser:
         "prepare --features -c anitalker-stage2 --data.root set/ --model.representation STAGE1",
     )
     add = parser.add_argument
-    add("layout", metavar="LAYOUT", nargs="?", help=f"kind of tree: {', '.join(TREES)}")
+    add("layout", metavar="LAYOUT", nargs="?", help=f"kind of tree: {', '.join(registry.names('layout'))}")
     add("src", metavar="SRC", type=Path, nargs="?", help="folder of raw videos; it is only read")
     add("dst", metavar="DST", type=Path, nargs="?", help="the set to make")
     add("--check", metavar="DST", type=Path, help="verify a prepared set: files, hashes, lengths, splits")

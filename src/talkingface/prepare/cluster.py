@@ -67,7 +67,6 @@ class Actor:
     """
 
     def __init__(self, worker: Worker, gpu: bool) -> None:
-        torch.set_num_threads(1)
         self._worker = replace(worker, device="cuda" if gpu and torch.cuda.is_available() else "cpu")
 
     def begin(self) -> None:

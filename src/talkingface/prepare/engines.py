@@ -24,6 +24,8 @@ AHEAD = 3  # jobs that wait for each process
 class Worker:
     """Does jobs one after the other; its networks are loaded at the first one, so it may be sent anywhere before.
 
+    It works in one thread, so that every engine makes the same bytes.
+
     Attributes:
         src: folder of the raw videos.
         dst: the set.
@@ -42,7 +44,12 @@ class Worker:
         Raises:
             TalkingFaceError: when the disk is full.
         """
-        do(job, self.src, self.dst, self.settings, load_networks(self.settings, self.device))
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # on some processors sums of several threads differ in the last digit
+        try:
+            do(job, self.src, self.dst, self.settings, load_networks(self.settings, self.device))
+        finally:
+            torch.set_num_threads(threads)
 
 
 Engine = Callable[[Iterator[Job], Worker], Generator[int, None, None]]
@@ -107,8 +114,7 @@ _worker: list[Worker] = []  # of a process of the pool
 
 
 def _begin(parent: int, worker: Worker) -> None:
-    """In a process of the pool: one thread for the networks, and no life after the parent's."""
-    torch.set_num_threads(1)
+    """In a process of the pool: no life after the parent's."""
     _worker.append(worker)
 
     def watch() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from talkingface.core.files import write_text
 from talkingface.data.folder import SPLITS, split_of
+from talkingface.prepare.disk import full_disk_stops
 from talkingface.prepare.networks import Networks
 from talkingface.prepare.records import Clip, Dropped, Outcome, Source
 from talkingface.prepare.settings import Settings
@@ -150,6 +151,12 @@ def do(job: Job, src: Path, dst: Path, settings: Settings, networks: Networks) -
     Raises:
         TalkingFaceError: when the disk is full.
     """
+    with full_disk_stops(dst):
+        content = _outcome(job, src, dst, settings, networks).to_json()
+        write_text(kept(dst, key_of(job, src, settings)), json.dumps(content))
+
+
+def _outcome(job: Job, src: Path, dst: Path, settings: Settings, networks: Networks) -> Outcome:
     clips, dropped = list[Clip](), list[Dropped]()
     limit = settings.clips_per_identity or None
     for source, original in zip(job.sources, job.copies, strict=True):
@@ -163,8 +170,7 @@ def do(job: Job, src: Path, dst: Path, settings: Settings, networks: Networks) -
             found = prepare_source(source, inside, settings, dst, networks, left)
             clips.extend(found.clips)
             dropped.extend(found.dropped)
-    content = Outcome(tuple(clips), tuple(dropped)).to_json()
-    write_text(kept(dst, key_of(job, src, settings)), json.dumps(content))
+    return Outcome(tuple(clips), tuple(dropped))
 
 
 def _size(path: Path) -> int:

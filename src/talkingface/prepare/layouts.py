@@ -5,8 +5,8 @@ of unknown size and are not used; faces are found anew.
 """
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -17,85 +17,126 @@ from talkingface.prepare.trees import name_of, walk
 
 FPS = 25  # of VoxCeleb's frame numbers
 VOXCELEB1_TEST = range(10270, 10310)  # numbers of the 40 people of its verification test
+FAULTS = (OSError, ValueError, LookupError, ArithmeticError)  # of annotations that are not as they must be
 VFHQ = re.compile(r"Clip\+(?P<video>.+)\+(?P<person>P\d+)\+C\d+\+F(?P<first>\d+)-(?P<last>\d+)")
 
 
-@dataclass(frozen=True)
-class Layout:
-    """A kind of tree.
+class Layout(ABC):
+    """A kind of tree. A package of your own adds one as the plugin ``layout.NAME``."""
 
-    Attributes:
-        sources: folder → its videos, in an order that is always the same; those of a person follow each other.
-        about: what the tree looks like, in one line.
-    """
+    def sources(self, root: Path) -> Iterator[Source]:
+        """Its videos, in an order that is always the same; those of a person follow each other.
 
-    sources: Callable[[Path], Iterator[Source]]
-    about: str
+        Args:
+            root: the folder of raw videos.
+
+        Returns:
+            A source at a time: a tree of a million clips is never in memory at once. What cannot be used is among
+            them with its fault, which the report then names.
+        """
+        for path in walk(root):
+            if path.is_dir():
+                yield _unusable(path, root, "a folder that may not be read")
+                continue
+            try:
+                yield from self.read(path, root)
+            except FAULTS as error:
+                yield _unusable(path, root, f"not as the layout has it: {type(error).__name__}, {error}")
+
+    @abstractmethod
+    def read(self, path: Path, root: Path) -> Iterator[Source]:
+        """What one file of the tree stands for: nothing, a video, or the spans of an annotation.
+
+        Args:
+            path: the file.
+            root: the folder of raw videos, in which it lies.
+
+        Raises:
+            OSError, ValueError, LookupError, ArithmeticError: when it is not as it must be; the other files go on.
+        """
 
 
-def folder(root: Path) -> Iterator[Source]:
+class FolderLayout(Layout):
     """Videos below ``NAME/`` show the person NAME; each one directly in the folder shows other people."""
-    for path in walk(root):
-        if path.is_dir() or is_video(path):
+
+    def read(self, path: Path, root: Path) -> Iterator[Source]:
+        if is_video(path):
             inside = path.relative_to(root)
             person = inside.parts[0] if len(inside.parts) > 1 else path.stem
             named = len(inside.parts) > 1
             yield Source(path, name_of(inside if named else Path(person, inside)), person, named=named)
 
 
-def voxceleb1(root: Path) -> Iterator[Source]:
+class VoxCeleb1Layout(Layout):
     """``txt/ID/VIDEO/00001.txt`` with the originals as ``videos/VIDEO.mp4``; id10270 to id10309 are the test."""
-    for path in walk(root / "txt"):
-        if path.suffix == ".txt":
-            test = path.parts[-3][2:].isdigit() and int(path.parts[-3][2:]) in VOXCELEB1_TEST
-            yield _voxceleb_span(path, root, "test" if test else "dev", boxes=False)
+
+    def read(self, path: Path, root: Path) -> Iterator[Source]:
+        match path.relative_to(root).parts:
+            case ("txt", identity, _, _) if path.suffix == ".txt":
+                test = identity[2:].isdigit() and int(identity[2:]) in VOXCELEB1_TEST
+                yield _voxceleb_span(path, root, "test" if test else "dev", boxes=False)
 
 
-def voxceleb2(root: Path) -> Iterator[Source]:
+class VoxCeleb2Layout(Layout):
     """``dev|test/mp4/ID/VIDEO/00001.mp4`` as released (sound in ``aac``), or ``dev|test/txt`` and ``videos``."""
-    for split in ("dev", "test"):
-        for path in walk(root / split / "mp4") if (root / split / "mp4").is_dir() else ():
-            sound = root / split / "aac" / path.relative_to(root / split / "mp4").with_suffix(".m4a")
-            identity = path.parts[-3]
-            yield Source(
-                path, name_of(Path(*path.parts[-3:])), identity, split, sound=sound if sound.is_file() else None
-            )
-        for path in walk(root / split / "txt") if (root / split / "txt").is_dir() else ():
-            yield _voxceleb_span(path, root, split, boxes=True)
+
+    def read(self, path: Path, root: Path) -> Iterator[Source]:
+        match path.relative_to(root).parts:
+            case ("dev" | "test" as split, "mp4", identity, video, file):
+                sound = root / split / "aac" / identity / video / f"{path.stem}.m4a"
+                name = name_of(Path(identity, video, file))
+                yield Source(path, name, identity, split, sound=sound if sound.is_file() else None)
+            case ("dev" | "test" as split, "txt", _, _, _) if path.suffix == ".txt":
+                yield _voxceleb_span(path, root, split, boxes=True)
 
 
-def hdtf(root: Path) -> Iterator[Source]:
+class HDTFLayout(Layout):
     """``*_annotion_time.txt`` (as they are spelt) and the originals, anywhere below SRC."""
-    videos = {path.stem: path for path in walk(root) if path.suffix.lower() in VIDEO_SUFFIXES}
-    for path in walk(root):
+
+    def sources(self, root: Path) -> Iterator[Source]:
+        self._videos = {path.stem: path for path in walk(root) if path.suffix.lower() in VIDEO_SUFFIXES}
+        yield from super().sources(root)
+
+    def read(self, path: Path, root: Path) -> Iterator[Source]:
         if not path.name.endswith("_annotion_time.txt"):
-            continue
-        kind = path.name.split("_")[0]
+            return
+        faults = []
         for line in sorted(path.read_text(encoding="utf-8").splitlines()):
-            if not line.strip():
-                continue
-            file, *spans = line.split()
-            stem = Path(file).stem
-            # people have a number behind the name where there are several videos; radio programmes are only numbered
-            person = f"{kind}_{stem if kind == 'RD' else stem.rstrip('0123456789')}"
-            video = videos.get(f"{kind}_{stem}", videos.get(stem, root / file))
-            for number, span in enumerate(spans):
-                start, end = (_seconds(time) for time in span.split("-"))
-                name = name_of(Path(person, f"{stem}_{number}.mp4"))
-                yield Source(video, name, person, start=start, seconds=end - start)
+            try:
+                yield from self._spans(line, path.name.split("_")[0], root) if line.strip() else ()
+            except ValueError:
+                faults.append(line)
+        if faults:
+            raise ValueError(f"{len(faults)} lines are no 'VIDEO.mp4 00:10-01:00', the first '{faults[0]}'")
+
+    def _spans(self, line: str, kind: str, root: Path) -> list[Source]:
+        file, *spans = line.split()
+        stem = Path(file).stem
+        # people have a number behind the name where there are several videos; radio programmes are only numbered
+        person = f"{kind}_{stem if kind == 'RD' else stem.rstrip('0123456789')}"
+        video = self._videos.get(f"{kind}_{stem}", self._videos.get(stem, root / file))
+        found = []
+        for number, span in enumerate(spans):
+            start, end = (_seconds(time) for time in span.split("-"))
+            if end <= start:
+                raise ValueError(f"{span} ends before it begins")
+            name = name_of(Path(person, f"{stem}_{number}.mp4"))
+            found.append(Source(video, name, person, start=start, seconds=end - start))
+        return found
 
 
-def vfhq(root: Path) -> Iterator[Source]:
+class VFHQLayout(Layout):
     """``Clip+VIDEO+P0+C0+F1-99.mp4`` as released, or such ``.txt`` of its meta info with ``videos/VIDEO.mp4``."""
-    for path in walk(root):
+
+    def read(self, path: Path, root: Path) -> Iterator[Source]:
         found = VFHQ.fullmatch(path.stem)
         if found is None or path.suffix.lower() not in (*VIDEO_SUFFIXES, ".txt"):
-            continue
+            return
         person = f"{found['video']}+{found['person']}"
         name = name_of(Path(person, f"{path.stem}.mp4"))
         if path.suffix != ".txt":
             yield Source(path, name, person)
-            continue
+            return
         lines = [line.split(":", 1) for line in path.read_text(encoding="utf-8").splitlines() if ":" in line]
         facts = {key.strip(): value.split() for key, value in lines}
         (width,), (height,), (fps,) = facts["W"], facts["H"], facts["FPS"]
@@ -106,21 +147,26 @@ def vfhq(root: Path) -> Iterator[Source]:
         yield Source(_original(root, found["video"]), name, person, start=start, seconds=end - start, box=box)
 
 
-def mead(root: Path) -> Iterator[Source]:
+class MEADLayout(Layout):
     """``PERSON/video/VIEW/EMOTION/level_N/001.mp4`` with sound in ``PERSON/audio/EMOTION/level_N/001.m4a``."""
-    for path in walk(root):
+
+    def read(self, path: Path, root: Path) -> Iterator[Source]:
         inside = path.relative_to(root)
-        if path.suffix.lower() in VIDEO_SUFFIXES and "video" in inside.parts and len(inside.parts) >= 6:
-            emotion, level = inside.parts[-3:-1]
-            sound = root / inside.parts[0] / "audio" / emotion / level / f"{path.stem}.m4a"
-            yield Source(
-                path,
-                name_of(inside),
-                inside.parts[0],
-                emotion=emotion,
-                intensity=int(level.removeprefix("level_")),
-                sound=sound if sound.is_file() else None,
-            )
+        match inside.parts:
+            case (person, "video", *_, emotion, level, _) if path.suffix.lower() in VIDEO_SUFFIXES:
+                sound = root / person / "audio" / emotion / level / f"{path.stem}.m4a"
+                yield Source(
+                    path,
+                    name_of(inside),
+                    person,
+                    emotion=emotion,
+                    intensity=int(level.removeprefix("level_")),
+                    sound=sound if sound.is_file() else None,
+                )
+
+
+def _unusable(path: Path, root: Path, fault: str) -> Source:
+    return Source(path, name_of(path.relative_to(root)), "", fault=fault)
 
 
 def _voxceleb_span(path: Path, root: Path, split: str, boxes: bool) -> Source:
@@ -128,12 +174,14 @@ def _voxceleb_span(path: Path, root: Path, split: str, boxes: bool) -> Source:
     identity, video = path.parts[-3:-1]
     rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
     numbers = [[float(cell) for cell in row] for row in rows if len(row) == 5 and row[0].isdigit()]
+    if not numbers:
+        raise ValueError("no row of frame, left, top, width and height")
     box: Box | None = None
-    if boxes and numbers:
+    if boxes:
         left, top, wide, high = (sorted(column)[len(numbers) // 2] for column in list(zip(*numbers, strict=True))[1:])
         box = (left, top, left + wide, top + high)
-    first = numbers[0][0] / FPS if numbers else 0.0
-    seconds = (numbers[-1][0] + 1) / FPS - first if numbers else None
+    first = numbers[0][0] / FPS
+    seconds = (numbers[-1][0] + 1) / FPS - first
     name = name_of(Path(identity, video, f"{path.stem}.mp4"))
     return Source(_original(root, video), name, identity, split, start=first, seconds=seconds, box=box)
 
@@ -153,13 +201,3 @@ def _seconds(time: str) -> float:
     for part in time.split(":"):
         total = total * 60 + float(part)
     return total
-
-
-LAYOUTS = {
-    "folder": Layout(folder, "SRC/PERSON/**/*.mp4, or SRC/*.mp4 with a person each"),
-    "voxceleb1": Layout(voxceleb1, "SRC/txt/ID/VIDEO/*.txt and SRC/videos/VIDEO.mp4"),
-    "voxceleb2": Layout(voxceleb2, "SRC/dev|test/mp4/ID/VIDEO/*.mp4, or …/txt/… and SRC/videos"),
-    "hdtf": Layout(hdtf, "SRC/**/*_annotion_time.txt and the videos"),
-    "vfhq": Layout(vfhq, "SRC/**/Clip+VIDEO+P+C+F.mp4, or such .txt and SRC/videos"),
-    "mead": Layout(mead, "SRC/PERSON/video/VIEW/EMOTION/level_N/*.mp4 and SRC/PERSON/audio"),
-}

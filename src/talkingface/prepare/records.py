@@ -23,6 +23,7 @@ class Source:
         seconds: its length; ``None`` to the end.
         box: the face that is meant, where the data set says.
         named: whether the data set says who is seen; else ``identity`` only names the video.
+        fault: of a folder or an annotation that gives no video: what is wrong with it.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class Source:
     seconds: float | None = None
     box: Box | None = None
     named: bool = True
+    fault: str = ""
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def statistics_of(dst: Path, sources: int) -> dict[str, Any]:
     lost: dict[str, Counter[str]] = defaultdict(Counter)
     seconds: Counter[str] = Counter()
     for row in read_rows(dst / DROPPED):
-        reason = row["reason"] if row["stage"] not in ("probe", "duplicate", "sync") else "file"
+        reason = row["reason"] if row["stage"] not in ("layout", "probe", "duplicate", "sync") else "file"
         lost[row["stage"]][reason] += 1
         seconds[row["stage"]] += row["seconds"]
     return {

@@ -10,11 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from talkingface.core.errors import ConfigError, did_you_mean
+from talkingface import registry
+from talkingface.core.errors import ConfigError
 from talkingface.core.files import only_one, write_text
+from talkingface.prepare.disk import full_disk_stops
 from talkingface.prepare.engines import Engine, Worker, in_process
 from talkingface.prepare.jobs import Job, find_copies, kept, key_of, plan, read_outcome
-from talkingface.prepare.layouts import LAYOUTS
+from talkingface.prepare.layouts import Layout
 from talkingface.prepare.manifest import write_tables
 from talkingface.prepare.networks import load_networks
 from talkingface.prepare.records import Source
@@ -39,7 +41,7 @@ def prepare(
     Killed at any moment, the same call goes on where it stopped, and the result is the same.
 
     Args:
-        layout: a key of :data:`~talkingface.prepare.layouts.LAYOUTS`.
+        layout: short name of a :class:`~talkingface.prepare.layouts.Layout`, maybe one of a plugin.
         src: folder of the raw videos, which is only read.
         dst: the set: ``clips/``, ``manifest.parquet``, ``dropped.parquet``, ``statistics.json``, ``index.html``.
         settings: thresholds.
@@ -53,14 +55,13 @@ def prepare(
         TalkingFaceError: a full disk, another run at work on the set, or a worker that died.
         WeightsError: a network that is missing; nothing was done then.
     """
-    if layout not in LAYOUTS:
-        raise ConfigError(f"there is no layout '{layout}'; known: {did_you_mean(layout, LAYOUTS)}.")
+    tree: Layout = registry.built("layout", layout)
     src, dst, settings = Path(src).absolute(), Path(dst).absolute(), settings or Settings()
     if dst.resolve().is_relative_to(src.resolve()):
         raise ConfigError(f"{dst} lies inside {src}, whose videos it would be made of. Give a folder outside it.")
 
     def sources() -> Iterator[Source]:
-        return LAYOUTS[layout].sources(src)
+        return tree.sources(src)
 
     def jobs() -> Iterator[Job]:
         return plan(sources(), src, copies, settings)
@@ -74,8 +75,10 @@ def prepare(
             progress(done, total)
 
     about = {"layout": layout, **asdict(settings), **load_networks(settings, "cpu").fingerprints}
-    with only_one(dst, "prepare"):
+    with full_disk_stops(dst), only_one(dst, "prepare"):
         copies, total = find_copies(sources)
+        if not total:
+            raise ConfigError(f"{src} holds no video of the layout '{layout}': see 'talkingface show layout.{layout}'.")
         _same_settings(dst, about)
         _sweep(dst)
         left = _left(jobs(), src, dst, settings, ended)

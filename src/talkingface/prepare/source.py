@@ -1,6 +1,5 @@
 """Everything that is done with one source, as a pure function of its file and the settings."""
 
-import errno
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -9,10 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from talkingface.core.errors import MediaError, TalkingFaceError
+from talkingface.core.errors import MediaError
 from talkingface.core.media import VideoReader, read_audio
 from talkingface.prepare.choose import FPS, Span, choose, dropped_span
 from talkingface.prepare.cut import SAMPLES, SILENCE, cut, loudness
+from talkingface.prepare.disk import is_full
 from talkingface.prepare.look import look
 from talkingface.prepare.networks import Networks
 from talkingface.prepare.people import name_of_person, people_of
@@ -20,7 +20,6 @@ from talkingface.prepare.records import Clip, Dropped, Outcome, Source
 from talkingface.prepare.settings import Settings
 from talkingface.prepare.synchrony import OutOfSyncError
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
 INTERLACED = "interlaced: each frame shows two moments. Make it progressive first, such as by ffmpeg -vf bwdif"
 ENOUGH = "enough clips of the person"
 STRANGER = "somebody else than the person who is seen longest, of whom the data set speaks"
@@ -43,10 +42,10 @@ def prepare_source(
         The clips, and what was dropped; a file that cannot be read is dropped, whatever is wrong with it.
 
     Raises:
-        TalkingFaceError: when the disk is full.
+        MediaError, OSError: when the disk is full.
     """
-    if source.path.is_dir():
-        return Outcome((), (Dropped(inside, 0.0, 0.0, "probe", "a folder that may not be read"),))
+    if source.fault:
+        return Outcome((), (Dropped(inside, 0.0, 0.0, "layout", source.fault),))
     try:
         with VideoReader(source.path, start=source.start, seconds=source.seconds) as reader:
             if reader.info.fps < settings.min_fps:
@@ -79,8 +78,8 @@ def prepare_source(
                 except OutOfSyncError as error:
                     dropped.append(dropped_span(source, inside, found.first, found.end, "sync", str(error)))
     except MediaError as error:
-        if isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL:
-            raise TalkingFaceError(f"{error} Finished clips are kept: run the same command again.") from error
+        if is_full(error.__cause__):
+            raise
         return Outcome((), (Dropped(inside, source.start, 0.0, "probe", str(error).replace(str(source.path), inside)),))
     return Outcome(tuple(clips), tuple(dropped))
 
