@@ -136,7 +136,7 @@ def _dropped_list(dst: Path) -> str:
             break
         span = f"{row['start']:.1f} s, {row['seconds']:.1f} s long" if row["seconds"] else "all of it"
         rows.append((row["source"], span, row["stage"], row["reason"]))
-    return page.scroll(_table(("source", "from", "stage", "reason"), rows)) if rows else ""
+    return page.words(_table(("source", "from", "stage", "reason"), rows)) if rows else ""
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
