@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from media_files import make_sound, make_video, tone
-from prepare_toys import OPTIONS, SMALL, hashes, make_raw
+from prepare_toys import OPTIONS, SMALL, hashes
 from talkingface.cli import main
 from talkingface.core.errors import ConfigError, TalkingFaceError
 from talkingface.core.files import only_one
@@ -25,20 +25,6 @@ from talkingface.prepare import jobs, run, trees
 from talkingface.prepare.manifest import check, read_rows
 from talkingface.prepare.run import prepare
 from talkingface.prepare.settings import Settings
-
-
-@pytest.fixture(scope="module")
-def raw(tmp_path_factory):
-    root = tmp_path_factory.mktemp("raw videos")
-    make_raw(root)
-    return root
-
-
-@pytest.fixture(scope="module")
-def made(raw, tmp_path_factory):
-    dst = tmp_path_factory.mktemp("made") / "set"
-    prepare("folder", raw, dst, SMALL)
-    return dst
 
 
 def test_clips_are_made_and_everything_else_has_its_reason(made):

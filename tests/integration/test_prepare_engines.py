@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from prepare_toys import OPTIONS, SMALL, hashes, make_raw
+from prepare_toys import OPTIONS, SMALL, hashes
 from talkingface.cli import main
 from talkingface.core.errors import ConfigError, TalkingFaceError
 from talkingface.prepare import cluster
@@ -21,20 +21,6 @@ from talkingface.prepare.records import Source
 from talkingface.prepare.run import prepare
 
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install 'talkingface[ray]'")
-
-
-@pytest.fixture(scope="module")
-def raw(tmp_path_factory):
-    root = tmp_path_factory.mktemp("raw videos")
-    make_raw(root)
-    return root
-
-
-@pytest.fixture(scope="module")
-def made(raw, tmp_path_factory):
-    dst = tmp_path_factory.mktemp("made") / "set"
-    prepare("folder", raw, dst, SMALL)
-    return dst
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,8 @@ grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)) } .grid figure { ma
 video, img { width: 100%; border-radius: 6px; background: #000 } figure { margin: 1rem 0 }
 .scroll { overflow-x: auto; font-size: .85rem } .scroll td, .scroll th { padding: .3rem .5rem }
 .scroll td { white-space: nowrap } .scroll span { display: block }
-.words { font-size: .85rem } .words td, .words th { padding: .3rem .5rem; text-align: left; overflow-wrap: anywhere }
+.words { font-size: .85rem } .words td, .words th { padding: .3rem .5rem; text-align: left }
+.words td:first-child, .words td:last-child { overflow-wrap: anywhere }
 figcaption, .note { color: #55626f; font-size: .9rem } pre { background: #f4f6f8; padding: 1rem; overflow-x: auto;
 font-size: .8rem; border-radius: 6px } svg { width: 100%; height: auto }
 """
