@@ -17,7 +17,7 @@ from pathlib import Path
 
 from talkingface.data.folder import MANIFEST
 from talkingface.prepare.jobs import find_copies, key_of, plan
-from talkingface.prepare.layouts import LAYOUTS
+from talkingface.prepare.layouts import FolderLayout
 from talkingface.prepare.manifest import read_rows, write_tables
 from talkingface.prepare.records import Clip, Dropped, Outcome, Source
 from talkingface.prepare.report import statistics_of
@@ -53,7 +53,7 @@ def steps(src: Path, dst: Path, count: int) -> dict[str, Callable[[], object]]:
     settings = Settings()
 
     def sources() -> Iterator[Source]:
-        return LAYOUTS["folder"].sources(src)
+        return FolderLayout().sources(src)
 
     def planning() -> int:
         return sum(1 for job in plan(sources(), src, {}, settings) if key_of(job, src, settings))

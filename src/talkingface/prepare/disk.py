@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from talkingface.core.errors import TalkingFaceError
+from talkingface.core.errors import MediaError, TalkingFaceError
 
 
 def is_full(error: BaseException | None) -> bool:
@@ -25,7 +25,7 @@ def full_disk_stops(dst: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, TalkingFaceError) as error:
+    except (OSError, MediaError) as error:
         if is_full(error) or is_full(error.__cause__):
             raise TalkingFaceError(
                 f"there is no space left for {dst}. Finished clips are kept: free some, and run the same command again."

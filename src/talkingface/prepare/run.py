@@ -78,7 +78,8 @@ def prepare(
     with full_disk_stops(dst), only_one(dst, "prepare"):
         copies, total = find_copies(sources)
         if not total:
-            raise ConfigError(f"{src} holds no video of the layout '{layout}': see 'talkingface show layout.{layout}'.")
+            name, _, _ = layout.partition(":")
+            raise ConfigError(f"{src} holds no video of the layout '{name}': see 'talkingface show layout.{name}'.")
         _same_settings(dst, about)
         _sweep(dst)
         left = _left(jobs(), src, dst, settings, ended)
