@@ -44,7 +44,7 @@ def outcomes(count: int) -> Iterator[Outcome]:
         person, digest = f"id{number // CLIPS:06d}", f"{number:064x}"
         clip = Clip(
             *(f"clips/{person}/{number:08d}_000.mp4", person, "train", "", 0, 125, True, f"{person}/{number:08d}.mp4"),
-            *(0.0, 10, 10, 256, 160.0, 20.0, 100.0, -30.0, digest, digest),
+            *(0.0, 10, 10, 256, 160.0, 20.0, 0.0, 0.0, 100.0, -30.0, None, None, None, None, digest, digest),
         )
         yield Outcome((clip,), (Dropped(f"{person}/{number:08d}.mp4", 5.0, 1.0, "length", "shorter than 2 s"),))
 
